@@ -43,6 +43,7 @@ mod local;
 mod log;
 mod man;
 mod memory;
+mod misplaced;
 mod neighbours;
 mod outcomes;
 mod owner;

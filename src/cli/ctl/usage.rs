@@ -51,7 +51,10 @@ pub fn hint(words: &[OsString], error: &clap::Error) -> Option<String> {
         return mistake(error);
     }
     let hint = match (words.first(), error.kind()) {
-        (Some(&"exec"), kind) => Line::parse("exec", &words[1..]).and_then(|line| line.hint(kind)),
+        (Some(&"exec"), kind) => Line::parse("exec", &words[1..]).and_then(|line| {
+            let is_host = |word: &str| word.parse::<Expression>().is_ok();
+            line.hint(kind).or_else(|| line.misplaced(is_host))
+        }),
         (Some(&"send"), kind) if kind != ErrorKind::DisplayHelp => {
             let line = Line::parse("send", &words[1..]).and_then(|line| line.message_hint());
             line.or_else(|| host_alone("send", &words[1..], error))
@@ -68,6 +71,19 @@ pub fn hint(words: &[OsString], error: &clap::Error) -> Option<String> {
     };
     hint.or_else(|| mistake(error))
         .or_else(|| no_option(&words, error))
+}
+
+/// Returns what to type instead of a line of `exec` with `--shell` or `--script` and without `--`, on which a word behind
+/// the first host is none, as `is_host` tells.
+pub fn arguments_hint(words: &[OsString], is_host: impl Fn(&str) -> bool) -> Option<String> {
+    let words: Vec<&str> = words
+        .iter()
+        .map(|word| word.to_str())
+        .collect::<Option<_>>()?;
+    let (&"exec", words) = words.split_first()? else {
+        return None;
+    };
+    Line::parse("exec", words)?.misplaced(is_host)
 }
 
 /// Returns the mistake in a set, with its place.
@@ -265,6 +281,31 @@ impl<'a> Line<'a> {
         };
         let line = line(words(before, "send").chain(words(text, "--")));
         Some(format!("put \"--\" before the message: {line}"))
+    }
+
+    /// Returns the hint for a word that is an argument of the text or script: it and those behind it go behind a `--`.
+    fn misplaced(&self, is_host: impl Fn(&str) -> bool) -> Option<String> {
+        if self.dashes.is_some() || !self.has_text {
+            return None;
+        }
+        let mut later = self.positional.iter().skip(usize::from(!self.has_hosts));
+        let first = *later.find(|&&at| !is_host(self.words[at]))?;
+        let is_argument = |at: &usize| *at >= first && self.positional.contains(at);
+        let (arguments, before): (Vec<usize>, Vec<usize>) =
+            (0..self.words.len()).partition(is_argument);
+        let words = |places: Vec<usize>| places.into_iter().map(|at| self.words[at]);
+        let line = line(
+            ["exec"]
+                .into_iter()
+                .chain(words(before))
+                .chain(["--"])
+                .chain(words(arguments)),
+        );
+        let word = escape::line(self.words[first].as_bytes(), SHOWN);
+        Some(format!(
+            "{word} is not a host, and nothing was sent; put \"--\" before arguments: {line}; a text of --shell with \
+             spaces is quoted, and a \"--\" at the end says that all are hosts"
+        ))
     }
 
     /// Returns the position at which a command or message without `--` most likely begins: the first word that does not

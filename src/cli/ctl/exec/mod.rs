@@ -7,6 +7,7 @@
 mod caller;
 mod conclusion;
 mod fleet_options;
+mod misplaced;
 mod output_options;
 mod record;
 mod request;
@@ -233,6 +234,9 @@ fn rerun(classes: &[Class], path: &Path) -> Result<Vec<Expression>> {
 /// Runs the command and returns the exit status, also after a failure on this machine in a run over several hosts.
 pub fn run(args: &ExecArgs) -> Result<u8> {
     let context = Context::new()?;
+    if let Some(fault) = misplaced::misplaced(args, &context) {
+        return Ok(refuse(&fault));
+    }
     let mut targets = targets(args, &context)?;
     let is_several = targets.len() > 1;
     let skipped = targets.split_off(args.fleet.taken(targets.len()));

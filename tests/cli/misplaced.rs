@@ -1,0 +1,60 @@
+//! Arguments of `--shell` and `--script` without `--`, which are not taken for hosts.
+
+use crate::harness::User;
+
+#[test]
+fn an_argument_of_a_text_or_script_is_not_taken_for_a_host() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    user.write("s.sh", "#!/bin/sh\ntouch \"$1\"\n");
+    let (script, ran) = (user.path("s.sh"), user.path("ran"));
+    let script = script.to_str().unwrap();
+    let touch = format!("touch {}", ran.display());
+    let rest =
+        "a text of --shell with spaces is quoted, and a \"--\" at the end says that all are hosts";
+    for (words, line, word) in [
+        (
+            vec![&*target, "--shell", &touch, "no.invalid"],
+            format!("{target} --shell '{touch}' -- no.invalid"),
+            "no.invalid",
+        ),
+        (
+            vec!["--script", script, &target, "/etc", "3"],
+            format!("--script {script} {target} -- /etc 3"),
+            "/etc",
+        ),
+        (
+            vec![&*target, "3", "--shell", &touch],
+            format!("{target} --shell '{touch}' -- 3"),
+            "3",
+        ),
+        (
+            vec!["-w", &target, "x.invalid", "--shell", &touch],
+            format!("-w {target} --shell '{touch}' -- x.invalid"),
+            "x.invalid",
+        ),
+    ] {
+        let outcome = user.udpctl([&["exec"], &words[..]].concat()).outcome();
+        let hint = format!("put \"--\" before arguments: udpctl exec {line}");
+        let wanted =
+            format!("udpctl: {word} is not a host, and nothing was sent; {hint}; {rest}\n");
+        assert_eq!((outcome.stderr, outcome.status), (wanted, 2), "{words:?}");
+    }
+    assert!(!ran.exists());
+    // Hosts and sets are taken as such; and a line with "--" as it is.
+    let twice = ["exec", &target, &target, "--shell", &touch];
+    assert_eq!(user.udpctl(twice).outcome().status, 0);
+    assert!(ran.exists());
+    let dashed = [
+        "exec",
+        "--contact-timeout",
+        "1s",
+        &target,
+        "no.invalid",
+        "--shell",
+        "true",
+        "--",
+    ];
+    assert_eq!(user.udpctl(dashed).outcome().status, 4);
+}
