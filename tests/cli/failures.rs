@@ -12,7 +12,8 @@ fn the_cause_of_a_failure_is_printed_once() {
     let target = agent.target();
     user.udpagent(["--bind", &target])
         .stderr(format!(
-            "udpagent: {target}: cannot listen: Address already in use (os error 98)\n"
+            "udpagent: {target}: cannot listen: Address already in use (os error 98); another udpagent may run \
+             (\"udpagent status\", \"ss -lunp\"), or choose another port with --bind\n"
         ))
         .status(1)
         .run();

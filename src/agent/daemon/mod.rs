@@ -104,6 +104,11 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Bind(error) if error.kind() == io::ErrorKind::AddrInUse => write!(
+                f,
+                "cannot listen: {error}; another udpagent may run (\"udpagent status\", \"ss -lunp\"), or choose another port \
+                 with --bind"
+            ),
             Self::Bind(error) => write!(f, "cannot listen: {error}"),
             Self::ReplayLog(path, error) => write!(f, "{}: {error}", path.display()),
             Self::System(error) => write!(f, "cannot start: {error}"),
