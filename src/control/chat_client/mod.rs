@@ -268,12 +268,7 @@ impl ChatClient {
                 self.end(End::PutOut);
             }
             Event::Silent { session } if session == self.session() => {
-                if self.intent == Intent::Stay {
-                    let (silence, _) = self.vigilance();
-                    self.actions.push_back(Action::Silent { silence });
-                } else {
-                    self.end(End::Lost);
-                }
+                self.on_silent();
             }
             Event::Heard { session } if session == self.session() => {
                 self.actions.push_back(Action::Back);

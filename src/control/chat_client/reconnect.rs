@@ -98,12 +98,29 @@ impl ChatClient {
         if self.intent == Intent::Left {
             self.end(End::Left);
         } else if self.is_attended && self.may_rejoin() {
-            let close = contact::close(self.contact.session(), CloseCode::Done);
-            self.command(close);
-            self.rejoin(true);
+            self.replace_session(true);
         } else {
             self.end(End::PutOut);
         }
+    }
+
+    /// Handles a silence. An agent that was about to end has answered and not taken this side as a member; another session
+    /// finds the agent that has replaced it.
+    pub(super) fn on_silent(&mut self) {
+        if self.intent != Intent::Stay {
+            self.end(End::Lost);
+        } else if !self.joined && self.may_rejoin() {
+            self.replace_session(false);
+        } else {
+            let (silence, _) = self.vigilance();
+            self.actions.push_back(Action::Silent { silence });
+        }
+    }
+
+    fn replace_session(&mut self, is_quick: bool) {
+        let close = contact::close(self.contact.session(), CloseCode::Done);
+        self.command(close);
+        self.rejoin(is_quick);
     }
 
     /// Returns true if the agent has accepted this side as a member before, and has not ended too many sessions since.

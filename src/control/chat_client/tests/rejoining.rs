@@ -124,3 +124,17 @@ fn a_silent_agent_is_reported_during_a_chat_and_ends_one_that_is_left() {
     assert_eq!(scene.end(), Some(&End::Lost));
     assert_eq!(scene.chat.undelivered().count(), 1);
 }
+
+#[test]
+fn an_agent_that_answers_and_takes_nobody_as_a_member_is_asked_again_after_a_silence() {
+    let mut scene = Scene::chat();
+    scene.closes(Closed::Lost);
+    scene.connected();
+    let session = scene.chat.session();
+    scene.heard.clear();
+    scene.on(Event::Silent { session });
+    assert_ne!(scene.chat.session(), session);
+    assert!(scene.closed && scene.heard.is_empty(), "{:?}", scene.heard);
+    scene.connected();
+    assert_eq!(scene.asked(), [JOIN]);
+}
