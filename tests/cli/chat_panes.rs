@@ -88,9 +88,7 @@ fn three_people_type_while_messages_arrive_and_windows_change() {
     bob.shows(&line);
     agent.child.stdout_line(|shown| shown == line);
     // A long line, pasted, with other messages around it.
-    let long: String = (0..3000)
-        .map(|n| char::from(b'a' + (n % 26) as u8))
-        .collect();
+    let long: String = ('a'..='z').cycle().take(3000).collect();
     bob.tmux(&["set-buffer", &format!("{long}\n")]);
     bob.tmux(&["paste-buffer"]);
     let line = format!("bob: {long}");
@@ -106,8 +104,14 @@ fn three_people_type_while_messages_arrive_and_windows_change() {
     ann.keys(&["C-z"]);
     ann.prompt();
     zoe.line("meanwhile");
-    ann.line("fg");
+    bob.shows("zoe: meanwhile");
+    ann.line("clear; fg");
     ann.shows("zoe: meanwhile");
+    typed(ann, "before and");
+    // The same with nothing to show.
+    ann.keys(&["C-z"]);
+    ann.prompt();
+    ann.line("clear; fg");
     typed(ann, "before and");
     ann.line("after");
     agent
