@@ -359,9 +359,24 @@ fn an_invitation_used_by_a_listed_key_says_that_it_has_no_effect() {
     let text = host.udpagent(["invite", "chat-only"]).outcome().stdout;
     let accepted = host.udpctl(["accept", "-"]).stdin(text).outcome();
     assert_eq!(accepted.status, 0, "{}", accepted.stderr);
-    let words =
-        "this controller was listed there before; its name and its rights stay as they were";
+    let words = "this controller is that of the agent's own user, which needs no invitation";
     assert!(accepted.stderr.contains(words), "{}", accepted.stderr);
+    let guest = User::new();
+    for words in [
+        "",
+        "this controller was listed there before; its name and its rights stay as they were",
+    ] {
+        let text = host.udpagent(["invite", "--host", &agent.target()]);
+        let accepted = guest.udpctl(["accept", "-"]).stdin(text.outcome().stdout);
+        let accepted = accepted.outcome();
+        assert!(accepted.stderr.contains(words), "{}", accepted.stderr);
+        assert_eq!(
+            accepted.stderr.is_empty(),
+            words.is_empty(),
+            "{}",
+            accepted.stderr
+        );
+    }
     agent
         .child
         .stderr_line(|line| line.contains("which is listed already"));

@@ -23,6 +23,9 @@ use crate::net::{self, Bind, DEFAULT_PORT, Host, Invite, Target};
 use crate::process::Account;
 
 const EXAMPLES: &str = "\
+Run it on the agent's host as the agent's user. With ssh to that host, one line on the controller's machine does both: ssh runs
+\"udpagent invite\" there, and \"udpctl accept -\" here reads what it prints.
+
 Examples:
   udpagent invite
   udpagent invite --host web3.example.org chat-only

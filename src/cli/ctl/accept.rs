@@ -15,6 +15,7 @@ use super::args::ContactTimeout;
 use super::context::{Context, is_watched, note, note_of, print};
 use super::reply::{unexpected, words};
 use super::trust::{on_change, refuse_key_of_hosts_toml};
+use crate::agent::access::SAME_USER;
 use crate::control::host_resolver::Host;
 use crate::control::known_agents::{self, Added, Changed, KnownAgents, TrustError};
 use crate::control::limits;
@@ -26,6 +27,8 @@ use crate::message::{Outcome, Reply, Request};
 use crate::net::{Invite, Target};
 
 const EXAMPLES: &str = "\
+\"udpagent invite\", run on the agent's host as the agent's user, prints the invitation; over ssh it can be piped from there.
+
 Examples:
   udpctl accept 'web3:7000#ua1:...#...'
   ssh web3 udpagent invite | udpctl accept -";
@@ -66,7 +69,13 @@ pub fn run(args: &AcceptArgs) -> Result<u8> {
             escape::line(name.as_bytes(), NAME)
         ));
     }
-    if accepted.listed {
+    if accepted.is_own_user {
+        note(&format!(
+            "udpctl: {}: this controller is that of the agent's own user, which needs no invitation: this one was not used, \
+             and its options and --name have no effect",
+            accepted.target
+        ));
+    } else if accepted.listed {
         note(&format!(
             "udpctl: {}: this controller was listed there before; its name and its rights stay as they were, and \
              the options of the invitation and --name have no effect",
@@ -94,6 +103,8 @@ pub struct Accepted {
     pub line: String,
     /// True if this controller was listed before.
     pub listed: bool,
+    /// True if this controller is that of the agent's own user, whose key needs no line.
+    pub is_own_user: bool,
     /// True if this controller has another name there than it asked for, and was not listed before.
     pub is_renamed: bool,
 }
@@ -166,6 +177,7 @@ pub fn accept(context: &mut Context, invite: &Invite, args: &Registration) -> Re
         target,
         line,
         listed,
+        is_own_user: listed && name == SAME_USER,
         is_renamed: !listed && name != requested,
     })
 }

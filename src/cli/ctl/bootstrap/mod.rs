@@ -210,7 +210,9 @@ impl Host<'_> {
             Err(error) => error,
         })?;
         self.tell(&accepted.line)?;
-        if accepted.listed {
+        if accepted.is_own_user {
+            self.tell("this controller is that of the agent's own user")?;
+        } else if accepted.listed {
             self.tell("this controller was listed there before")?;
         }
         Ok(())
