@@ -120,6 +120,13 @@ fn each_reason_for_no_answer_has_its_line_and_what_to_do_next() {
         )
         + &skipped(&["mtu", "rtt"]);
     assert_eq!(doctor(&user, &[&silent]), (wanted, 1));
+    // The key is known from another address.
+    assert_eq!(user.udpctl(["ping", &agent.target()]).outcome().status, 0);
+    let (text, _) = doctor(&user, &[&silent]);
+    let line = text.lines().find(|line| line.starts_with("agent"));
+    let words = "an agent with this key has answered before, perhaps elsewhere: \"udpagent status\" there shows whether it runs, \
+                 and \"udpagent key\" whether it has this key";
+    assert!(line.is_some_and(|line| line.ends_with(words)), "{text}");
 }
 
 #[test]

@@ -341,7 +341,7 @@ fn an_invitation_names_the_port_of_the_running_agent() {
     assert_eq!(
         outcome.stderr,
         format!(
-            "udpagent: {} names no running agent; the invitation names port 7123, from the configuration\n",
+            "udpagent: {} names no running agent; the invitation names port 7123, from the configuration; it works once an agent runs with these files, within ten minutes\n",
             host.path("state/udpagent/listening").display()
         )
     );
@@ -349,6 +349,14 @@ fn an_invitation_names_the_port_of_the_running_agent() {
         String::from_utf8(outcome.stdout)
             .unwrap()
             .contains("h:7123")
+    );
+    let typed = host.udpagent(["invite", "--host", "h:7001"]).outcome();
+    assert_eq!(
+        typed.stderr,
+        format!(
+            "udpagent: {} names no running agent; it works once an agent runs with these files, within ten minutes\n",
+            host.path("state/udpagent/listening").display()
+        )
     );
 }
 

@@ -103,6 +103,15 @@ fn running(files: &Files) -> Result<Vec<SocketAddr>> {
     Ok(bound.unwrap_or_default())
 }
 
+/// Condition of an invitation that was made without a running agent.
+const ONCE_RUNNING: &str = "it works once an agent runs with these files, within ten minutes";
+
+/// Says that no agent runs with these files.
+fn no_agent(files: &Files) -> String {
+    let path = files.agent.listening();
+    format!("{} names no running agent", path.display())
+}
+
 /// Returns the address to put into the invitation. A port that was neither typed nor bound by a running agent
 /// is reported on standard error.
 fn target(
@@ -116,6 +125,9 @@ fn target(
             let target: Target = text.parse().with_context(|| format!("--host {text}"))?;
             let bind: Result<Bind, _> = text.parse();
             if text.ends_with(&format!(":{}", target.port())) && bind.is_ok() {
+                if bound.is_empty() {
+                    note(&format!("udpagent: {}; {ONCE_RUNNING}", no_agent(files)));
+                }
                 return Ok(target);
             }
             target.host().clone()
@@ -125,8 +137,8 @@ fn target(
     let port = bound_port(bound, &host).unwrap_or_else(|| {
         let (port, source) = configured_port(config);
         note(&format!(
-            "udpagent: {} names no running agent; the invitation names port {port}, {source}",
-            files.agent.listening().display()
+            "udpagent: {}; the invitation names port {port}, {source}; {ONCE_RUNNING}",
+            no_agent(files)
         ));
         port
     });

@@ -167,7 +167,8 @@ impl Diagnosis<'_> {
                 report(port_without_answer(&error));
                 let silent = check("agent", State::Fail, words(&error));
                 report(silent.next(if host.ticket.is_some() {
-                    "it has answered before: \"udpagent status\" there shows whether it runs"
+                    "an agent with this key has answered before, perhaps elsewhere: \"udpagent status\" there shows whether it \
+                     runs, and \"udpagent key\" whether it has this key"
                 } else {
                     "\"udpagent status\" there shows whether it runs, and \"udpagent key\" whether it has this key"
                 }));
