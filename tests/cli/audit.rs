@@ -224,7 +224,7 @@ fn audit_records_can_go_to_stderr() {
     for event in ["accepted", "started", "ended"] {
         let line = agent
             .child
-            .stderr_line(|line| line.starts_with('{') && !line.contains("agent_started"));
+            .stderr_line(|line| line.starts_with("{\"v\":") && !line.contains("agent_started"));
         let record: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(record["event"], event);
     }
