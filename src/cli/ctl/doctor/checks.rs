@@ -335,6 +335,42 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_address_without_a_route_is_a_warning_beside_another_and_a_failure_alone() {
+        let here = SocketAddr::from(([127, 0, 0, 1], 9));
+        // The system refuses the broadcast address to a socket that has not asked for it.
+        let refused = SocketAddr::from(([255; 4], 9));
+        for (addresses, state, routes) in [
+            (&[here][..], State::Ok, 1),
+            (&[here, refused], State::Warn, 1),
+            (&[refused], State::Fail, 0),
+        ] {
+            let mut checks = Vec::new();
+            let found = route(addresses, &mut |check| checks.push(check));
+            assert_eq!(
+                (checks[0].state, found.len()),
+                (state, routes),
+                "{checks:?}"
+            );
+            assert_eq!(checks[0].next.is_some(), state == State::Fail);
+        }
+    }
+
+    #[test]
+    fn a_port_without_an_answer_fails_only_if_it_is_refused() {
+        let silent = |is_refused| NoReply {
+            outcome: Outcome::Unreachable {},
+            note: Some("nothing listens there".into()),
+            is_refused,
+        };
+        let refused = port_without_answer(&silent(true));
+        assert_eq!(
+            (refused.state, &*refused.found),
+            (State::Fail, "nothing listens there")
+        );
+        assert_eq!(port_without_answer(&silent(false)).state, State::Warn);
+    }
+
+    #[test]
     fn a_ping_that_was_repeated_is_named() {
         let times = |last| {
             let mut times = vec![Duration::from_millis(10); PINGS - 1];
