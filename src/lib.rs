@@ -13,6 +13,7 @@
 //! client              blocking calls for programs: commands, pings, chats
 //! agent    control    the daemon, and the controller: sans-IO where they decide, threads at their edge
 //! copy                files and directories over two streams of bytes
+//! bot                 the command that answers the messages of a chat
 //! process             starts, follows and ends processes; knows nothing of sessions
 //! message             messages inside a session: requests, replies, outcomes
 //! net                 carriers of datagrams, UDP first, and the thread that drives `session`
@@ -26,7 +27,7 @@
 //! sans-IO: they touch no socket, clock, thread, operating-system randomness or standard stream. Time and randomness
 //! are arguments. `tests/docs/layers` enforces this, the direction of imports, and that files form no cycle.
 //!
-//! The feature `cli`, on by default, is what only the programs need: `cli`, `agent`, `copy`, `process`, and of `control` the
+//! The feature `cli`, on by default, is what only the programs need: `cli`, `agent`, `copy`, `bot`, `process`, and of `control` the
 //! chat on a terminal and signals.
 //!
 //! # The life of `udpctl exec web1 -- uname -a`
@@ -144,6 +145,9 @@
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod agent;
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod bot;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;

@@ -3,11 +3,12 @@
 //! It is two processes. The [`supervisor`] has the rights: it starts, follows and ends processes and keeps what must
 //! survive. The [`front`] speaks with the network: its [`core`], [`jobs`] and [`chat`] are sans-IO, session events and
 //! reports in, commands out, so that the simulator can run a whole agent. [`ipc`] connects them, the [`recorder`] writes
-//! log and audit in a process of its own, the [`services`] are what a job may run in the place of a program, the [`owner`]'s tools ask the supervisor on a socket, and [`daemon`] puts them
+//! log and audit in a process of its own, the [`bot`] runs the command that answers messages of the chat, the [`services`] are what a job may run in the place of a program, the [`owner`]'s tools ask the supervisor on a socket, and [`daemon`] puts them
 //! together. [`access`] decides who may connect and run commands.
 
 pub mod access;
 pub mod audit;
+pub mod bot;
 mod cgroup_limits;
 pub mod chat;
 pub mod config;

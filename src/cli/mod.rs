@@ -6,6 +6,7 @@
 //! uses `anyhow`.
 
 pub mod agent;
+mod bot_args;
 pub mod completions;
 pub mod ctl;
 pub mod failure;

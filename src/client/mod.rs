@@ -22,6 +22,7 @@
 //! #         jobs: jobs::Config::default(),
 //! #         sessions_per_key: udpagent::session::limits::SESSIONS_PER_KEY,
 //! #         plain: daemon::Plain::Off,
+//! #         bot: None,
 //! #         cgroup_limits: udpagent::agent::CgroupLimits::default(),
 //! #         cgroup_parent: udpagent::agent::CgroupParent::Off,
 //! #         log: None,

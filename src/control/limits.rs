@@ -198,6 +198,9 @@ pub const CHAT_SILENCE: Duration = Duration::from_secs(45);
 /// messages without a receipt. Enough for a distant agent, and short for a user who presses Ctrl-C.
 pub const CHAT_LEAVE: Duration = Duration::from_secs(1);
 
+/// Time for which the end of a chat waits until the command of its bot is killed and reaped.
+pub const BOT_END: Duration = Duration::from_millis(500);
+
 /// Messages of a chat that a program has not taken yet; the oldest gives way. Each has 16 KiB at most, so these are
 /// 16 MiB at most.
 pub const INBOX: usize = 1024;

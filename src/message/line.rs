@@ -122,6 +122,7 @@ mod tests {
                 room: None,
                 number: 7,
                 text: "a\nb".into(),
+                bot: false,
             },
         ];
         let bytes: Vec<u8> = sent.iter().flat_map(to_line).collect();

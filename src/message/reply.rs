@@ -117,6 +117,9 @@ pub enum Reply {
         /// Name of the room. Default: none, the default room.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         room: Option<RoomName>,
+        /// True if a bot has said it; a bot does not answer it. Default: false.
+        #[serde(default, skip_serializing_if = "is_false")]
+        bot: bool,
     },
     /// A member has joined the room.
     Came {

@@ -87,6 +87,9 @@ pub enum Request {
         /// room of the call.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         room: Option<RoomName>,
+        /// True if it is the answer of a bot. Default: false.
+        #[serde(default, skip_serializing_if = "is_false")]
+        bot: bool,
     },
     /// Opens a call in a session with an invitation: enters the controller's key. Answered with `registered`.
     Register {

@@ -9,6 +9,7 @@ mod administrators;
 mod audit;
 mod batch;
 mod bootstrap;
+mod bots;
 mod bounds;
 mod cgroups;
 mod chat;

@@ -176,6 +176,7 @@ fn requests() -> Vec<Request> {
                 number: 0,
                 text: "x".into(),
                 room: room(),
+                bot: true,
             },
             Request::Say { .. } => Request::Register { name: "x".into() },
             Request::Register { .. } => break,
@@ -289,6 +290,7 @@ fn replies() -> Vec<Reply> {
                 unverified: true,
                 age_ms: Some(1),
                 room: room(),
+                bot: true,
             },
             Reply::Said { .. } => Reply::Came {
                 name: name(),

@@ -21,6 +21,8 @@ pub enum Line {
         text: String,
         /// Room; `None` is the default room.
         room: Option<RoomName>,
+        /// True if a bot has sent it.
+        bot: bool,
     },
     /// Plain text arrived from an unverified source.
     Plain {
@@ -62,12 +64,18 @@ impl Line {
     #[must_use]
     pub fn to_json(&self) -> String {
         let reply = match self {
-            Self::Said { from, text, room } => Reply::Said {
+            Self::Said {
+                from,
+                text,
+                room,
+                bot,
+            } => Reply::Said {
                 from: from.clone(),
                 text: text.clone(),
                 unverified: false,
                 age_ms: None,
                 room: room.clone(),
+                bot: *bot,
             },
             Self::Plain {
                 remote,
@@ -84,6 +92,7 @@ impl Line {
                     unverified: true,
                     age_ms: None,
                     room: None,
+                    bot: false,
                 }
             }
             Self::Came { name, room } => Reply::Came {
@@ -109,9 +118,15 @@ impl Line {
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Said { from, text, room } => {
+            Self::Said {
+                from,
+                text,
+                room,
+                bot,
+            } => {
                 let text = escape::message(text.as_bytes(), message::limits::CHAT_TEXT);
-                write!(f, "{}{}: {text}", in_room(room.as_ref()), name(from))
+                let mark = if *bot { " (bot)" } else { "" };
+                write!(f, "{}{}{mark}: {text}", in_room(room.as_ref()), name(from))
             }
             Self::Plain {
                 remote,

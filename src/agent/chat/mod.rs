@@ -9,6 +9,7 @@
 //! |--------------------|--------------------|------------------|------------------|
 //! | a member           | yes, with the room | others in a room | no               |
 //! | the agent's user   | was typed there    | default room     | all              |
+//! | the agent's bot    | yes                | default room     | no               |
 //! | a plain-text peer  | yes                | default room     | no               |
 //!
 //! Invariants: names are unique in a room, contain the name of the key and are not that of the agent, whose user speaks as it. Every message of a member is
@@ -62,6 +63,16 @@ pub struct Chat {
     pace: Pace,
 }
 
+/// Author of a message.
+struct Author {
+    /// Name of the member, or of the agent.
+    name: String,
+    /// Room of the message; `None` is the default room.
+    room: Option<RoomName>,
+    /// True if it is a bot.
+    bot: bool,
+}
+
 impl Chat {
     /// Returns a chat without members, of an agent with this name. `reply` is the template for
     /// replies to plain text.
@@ -107,11 +118,16 @@ impl Chat {
                     self.send_history(now, from, history, outbox);
                 }
             }
-            Request::Say { number, text, room } => {
+            Request::Say {
+                number,
+                text,
+                room,
+                bot,
+            } => {
                 let name = name::of_key(known, &self.name);
-                let said = self
-                    .check_exists(room.as_ref())
-                    .and_then(|()| self.say(now, from, (&name, room), text, outbox));
+                let exists = self.check_exists(room.as_ref());
+                let author = Author { name, room, bot };
+                let said = exists.and_then(|()| self.say(now, Some(from), author, text, outbox));
                 let reply = match said {
                     Ok(members) => Reply::Delivered { number, members },
                     Err(reason) => Reply::Unsupported { reason },
@@ -139,14 +155,24 @@ impl Chat {
         let Some(index) = self.index_of(from) else {
             return;
         };
-        let Request::Say { number, text, room } = request else {
+        let Request::Say {
+            number,
+            text,
+            room,
+            bot,
+        } = request
+        else {
             self.send_vital(from, &unsupported("a chat accepts only messages"), outbox);
             return;
         };
         let member = &self.members[index];
         let said = if room.is_none() || room == member.room {
-            let (name, room) = (member.name.clone(), member.room.clone());
-            self.say(now, from, (&name, room), text, outbox)
+            let author = Author {
+                name: member.name.clone(),
+                room: member.room.clone(),
+                bot,
+            };
+            self.say(now, Some(from), author, text, outbox)
         } else {
             Err("a message of a chat goes to the room of the chat".into())
         };
@@ -185,6 +211,7 @@ impl Chat {
             unverified: false,
             age_ms: None,
             room: None,
+            bot: false,
         };
         self.broadcast(None, None, &said, outbox);
         self.history.add(now, None, &self.name, text);
@@ -194,6 +221,17 @@ impl Chat {
                 self.datagrams.push_back((path, datagram.clone()));
             }
         }
+    }
+
+    /// Processes a line that the agent's bot answers.
+    pub fn on_answer(&mut self, now: Instant, text: String, outbox: &mut Outbox) {
+        let author = Author {
+            name: self.name.clone(),
+            room: None,
+            bot: true,
+        };
+        // It has the length of a message at most.
+        let _ = self.say(now, None, author, text, outbox);
     }
 
     /// Processes a datagram of plain text. `text` is the beginning of its `length` bytes.
@@ -224,6 +262,7 @@ impl Chat {
             unverified: true,
             age_ms: None,
             room: None,
+            bot: false,
         };
         self.broadcast(None, None, &said, outbox);
         self.show(Line::Plain {
@@ -293,31 +332,34 @@ impl Chat {
         true
     }
 
-    /// Passes a member's message on. Returns the number of receivers.
+    /// Passes a message of a member, or of a bot, on. Returns the number of receivers.
     fn say(
         &mut self,
         now: Instant,
-        from: CallRef,
-        (name, room): (&str, Option<RoomName>),
+        from: Option<CallRef>,
+        author: Author,
         text: String,
         outbox: &mut Outbox,
     ) -> Result<u32, String> {
         if text.len() > CHAT_TEXT {
             return Err(format!("a message has at most {CHAT_TEXT} bytes"));
         }
+        let Author { name, room, bot } = author;
         let said = Reply::Said {
-            from: name.to_owned(),
+            from: name.clone(),
             text: text.clone(),
             unverified: false,
             age_ms: None,
             room: room.clone(),
+            bot,
         };
-        self.history.add(now, room.as_ref(), name, &text);
-        let members = self.broadcast(room.as_ref(), Some(from), &said, outbox);
+        self.history.add(now, room.as_ref(), &name, &text);
+        let members = self.broadcast(room.as_ref(), from, &said, outbox);
         self.show(Line::Said {
-            from: name.to_owned(),
+            from: name,
             text,
             room,
+            bot,
         });
         Ok(members)
     }

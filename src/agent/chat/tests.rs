@@ -41,6 +41,7 @@ fn say(number: u64, text: &str) -> Request {
         room: None,
         number,
         text: text.to_owned(),
+        bot: false,
     }
 }
 
@@ -51,6 +52,7 @@ fn said(from: &str, text: &str) -> Reply {
         unverified: false,
         age_ms: None,
         room: None,
+        bot: false,
     }
 }
 
@@ -221,6 +223,7 @@ fn typed_lines_go_to_members_and_to_plain_text_peers() {
                 unverified: true,
                 age_ms: None,
                 room: None,
+                bot: false,
             },
             said("host", "hi there")
         ]

@@ -14,6 +14,7 @@ pub use file::{ConfigError, load, parse};
 use super::chat::ReplyTemplate;
 use super::limits::{CHAT_HISTORY, JOBS};
 pub use super::switch::Switch;
+use crate::bot::{self, Words};
 use crate::net::Bind;
 use crate::process::{CgroupLimits, CgroupParent, Limit, Resource};
 use crate::session::limits::SESSIONS_PER_KEY;
@@ -78,6 +79,10 @@ pub struct Layer {
     pub reply: Option<ReplyTemplate>,
     /// Number of messages of the chat that are kept.
     pub history: Option<usize>,
+    /// Command that answers messages of the chat.
+    pub on_message: Option<Words>,
+    /// Time for its answer.
+    pub on_message_timeout: Option<Duration>,
     /// Execution of commands.
     pub exec: Option<Switch>,
     /// Acceptance of plain text.
@@ -119,6 +124,10 @@ pub struct Config {
     pub reply: Option<ReplyTemplate>,
     /// Number of messages of the chat that are kept.
     pub history: usize,
+    /// Command that answers messages of the chat, if there is one.
+    pub on_message: Option<Words>,
+    /// Time for its answer.
+    pub on_message_timeout: Duration,
     /// Execution of commands.
     pub exec: Switch,
     /// Acceptance of plain text.
@@ -156,6 +165,8 @@ impl Default for Config {
             name: None,
             reply: None,
             history: CHAT_HISTORY,
+            on_message: None,
+            on_message_timeout: bot::limits::TIMEOUT,
             exec: Switch::On,
             plain: Switch::On,
             log_format: LogFormat::Text,
@@ -186,6 +197,10 @@ impl Config {
             name: layer.name,
             reply: layer.reply,
             history: layer.history.unwrap_or(default.history),
+            on_message: layer.on_message,
+            on_message_timeout: layer
+                .on_message_timeout
+                .unwrap_or(default.on_message_timeout),
             exec: layer.exec.unwrap_or(default.exec),
             plain: layer.plain.unwrap_or(default.plain),
             log_format: layer.log_format.unwrap_or(default.log_format),
@@ -212,6 +227,8 @@ impl Layer {
             name: self.name.or(below.name),
             reply: self.reply.or(below.reply),
             history: self.history.or(below.history),
+            on_message: self.on_message.or(below.on_message),
+            on_message_timeout: self.on_message_timeout.or(below.on_message_timeout),
             exec: self.exec.or(below.exec),
             plain: self.plain.or(below.plain),
             log_format: self.log_format.or(below.log_format),
@@ -249,6 +266,8 @@ mod tests {
             name: Some(format!("name{n}")),
             reply: Some(reply(n)),
             history: Some(n.into()),
+            on_message: Some(format!("bot{n} x").parse().unwrap()),
+            on_message_timeout: Some(Duration::from_secs(n.into())),
             exec: Some(Switch::Off),
             plain: Some(Switch::Off),
             log_format: Some(LogFormat::Json),

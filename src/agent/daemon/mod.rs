@@ -4,13 +4,14 @@
 //! connected in the same way in both cases, so that an embedded agent behaves as the real one.
 
 pub mod listening;
+mod start_error;
 
 #[cfg(test)]
 mod tests;
 
+pub use self::start_error::StartError;
 pub use crate::agent::supervisor::{ChatHistorySettings as History, Stopper, Trust, unix_now};
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -34,6 +35,7 @@ use super::supervisor::guard::Guard;
 use super::supervisor::handover::{Inherited, Program};
 use super::supervisor::{self, About, FrontProcess, ReplayLog, Run, Signals, Store, Supervisor};
 use super::switch::Switch;
+use crate::bot;
 use crate::crypto::{PublicKey, SecretKey};
 use crate::net::{self, Carrier, UdpCarrier, UdpSockets};
 use crate::process::{self, CgroupLimits, CgroupParent, Limit};
@@ -70,6 +72,8 @@ pub struct Config {
     pub sessions_per_key: usize,
     /// Treatment of plain text.
     pub plain: Plain,
+    /// Command that answers messages of the chat, for an agent in processes of its own.
+    pub bot: Option<bot::Command>,
     /// File of the fingerprints of answered INITs, which survives a restart.
     pub replay_log: Option<PathBuf>,
     /// History of the chat.
@@ -90,35 +94,6 @@ pub struct Config {
     pub log: Option<Log>,
 }
 
-/// Error of a start.
-#[derive(Debug)]
-pub enum StartError {
-    /// None of its addresses could be bound.
-    Bind(io::Error),
-    /// The file of answered INITs cannot be used.
-    ReplayLog(PathBuf, io::Error),
-    /// The system provides no descriptor, thread or random number.
-    System(io::Error),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bind(error) if error.kind() == io::ErrorKind::AddrInUse => write!(
-                f,
-                "cannot listen: {error}; another udpagent may run (\"udpagent status\", \"ss -lunp\"), or choose another port \
-                 with --bind"
-            ),
-            Self::Bind(error) => write!(f, "cannot listen: {error}"),
-            Self::ReplayLog(path, error) => write!(f, "{}: {error}", path.display()),
-            Self::System(error) => write!(f, "cannot start: {error}"),
-        }
-    }
-}
-
-// The text contains that of the cause, so there is no `source`.
-impl std::error::Error for StartError {}
-
 /// An agent whose sockets are bound, before it serves.
 pub struct Bound {
     /// Public key.
@@ -133,6 +108,7 @@ pub struct Bound {
     activated: bool,
     signals: Option<Signals>,
     front_log: Option<Log>,
+    bot: Option<bot::Command>,
     setup: SetupParts,
 }
 
@@ -258,6 +234,7 @@ fn open(
         activated: false,
         signals: None,
         front_log: config.log,
+        bot: config.bot,
         setup: SetupParts {
             identity: config.identity,
             name: config.name,
@@ -334,7 +311,7 @@ impl Bound {
             sandbox,
             ..self.setup
         };
-        let front = FrontProcess::new(front, descriptors, move |supervisor| Setup {
+        let front = FrontProcess::new(front, descriptors, self.bot, move |supervisor| Setup {
             log: (format, verbose),
             chat,
             ..parts.setup(supervisor)
@@ -365,6 +342,7 @@ impl Bound {
             outputs: RingFile::adopt(outputs, OUTPUT_RING).for_reading(),
             inputs: RingFile::adopt(inputs, INPUT_RING),
             carriers,
+            bot: None,
             log: None,
             terminal: false,
         };

@@ -1,4 +1,4 @@
-//! The part of the front's loop that serves the chat: typed lines in, the history out.
+//! The part of the front's loop that serves the chat: typed lines and answers of the bot in, the history out.
 //!
 //! Not the chat itself. Invariant: what was typed before the agent is told to end is said before it ends.
 
@@ -21,6 +21,21 @@ impl Thread {
                 }
                 Typed::Quit => self.service.processes().send(&ToSupervisor::ShutDown),
             }
+        }
+        self.execute_commands();
+    }
+
+    /// Processes answers of the bot.
+    pub(super) fn take_answers(&mut self, now: Instant) {
+        let Some(bot) = &mut self.bot else { return };
+        let Ok(lines) = bot.poll() else {
+            // The supervisor starts a new front and a new bot.
+            self.lost = true;
+            return;
+        };
+        for line in lines {
+            let (chat, outbox) = self.service.chat();
+            chat.on_answer(now, line, outbox);
         }
         self.execute_commands();
     }

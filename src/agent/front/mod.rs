@@ -7,6 +7,7 @@
 //! needed after its end.
 
 mod audit;
+mod bot;
 mod busy;
 mod chat;
 mod limits;
@@ -53,6 +54,8 @@ pub struct Parts {
     pub inputs: RingFile,
     /// Carriers of datagrams.
     pub carriers: Vec<Box<dyn Carrier>>,
+    /// Socket of the bot's process; `None` if there is no bot.
+    pub bot: Option<OwnedFd>,
     /// Socket of log lines; `None` if the log is that of the embedding program.
     pub log: Option<OwnedFd>,
     /// True if the chat is on stdin and stdout.
@@ -111,9 +114,8 @@ pub fn serve(
     // Its thread must be restricted too.
     let log = match parts.log {
         Some(socket) => {
-            let (format, verbose) = setup.log;
-            let log = SharedLog::new(LogSender::new(socket, format))?;
-            log::start(format, verbose, log.clone());
+            let log = SharedLog::new(LogSender::new(socket, setup.log.0))?;
+            log::start(setup.log.0, setup.log.1, log.clone());
             Some(log)
         }
         None => None,
@@ -126,6 +128,7 @@ pub fn serve(
         Some(Box::new(wake.clone())),
     )?;
     let mut thread = Thread::new(event_poll, service, net, policy, records, log.clone())?;
+    thread.open_bot(parts.bot, wake.clone())?;
     if parts.terminal {
         thread.open_terminal(setup.chat, wake)?;
     }

@@ -1,10 +1,11 @@
 //! The front as a process: the program under another name, with a socket to the supervisor as descriptor 0.
 
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, fstat};
 
 use super::{End, Parts, serve};
 use crate::agent::ipc::limits::{INPUT_RING, OUTPUT_RING};
@@ -34,7 +35,7 @@ fn run() -> io::Result<End> {
     let supervisor = socket.try_clone()?;
     let mut descriptors = receive_descriptors(&socket)?.into_iter();
     let mut next = || descriptors.next().ok_or(io::ErrorKind::InvalidData);
-    let (stdin, outputs, inputs, log) = (next()?, next()?, next()?, next()?);
+    let (stdin, outputs, inputs, bot, log) = (next()?, next()?, next()?, next()?, next()?);
     rustix::stdio::dup2_stdin(stdin.as_fd())?;
     let carriers = descriptors
         .map(|socket| Ok(Box::new(UdpCarrier::adopt(socket.into())?) as Box<dyn Carrier>))
@@ -44,6 +45,7 @@ fn run() -> io::Result<End> {
         outputs: RingFile::adopt(outputs, OUTPUT_RING).for_reading(),
         inputs: RingFile::adopt(inputs, INPUT_RING),
         carriers,
+        bot: is_socket(&bot)?.then_some(bot),
         log: Some(log),
         terminal: true,
     };
@@ -56,6 +58,12 @@ fn run() -> io::Result<End> {
         }
         Ok(in_force)
     })
+}
+
+/// True if a descriptor is a socket. That of a bot that does not exist is a ring.
+fn is_socket(descriptor: &OwnedFd) -> io::Result<bool> {
+    let mode = fstat(descriptor)?.st_mode;
+    Ok(FileType::from_raw_mode(mode) == FileType::Socket)
 }
 
 /// True if the other end of a socket is closed.

@@ -6,11 +6,13 @@
 //! deadline wakes it.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, TryRecvError};
 use mio::Poll;
 
+use super::bot::FrontBot;
 use super::busy::{BusyCommands, BusyReport};
 use super::limits;
 use super::policy::FrontPolicy;
@@ -64,6 +66,7 @@ pub(super) struct Thread {
     /// Lines of audit records.
     records: Receiver<Vec<u8>>,
     printer: Option<Printer>,
+    pub(super) bot: Option<FrontBot>,
     pub(super) typed: Option<Input>,
     timer: Timer,
     /// Registration of the connection to the supervisor.
@@ -96,6 +99,7 @@ impl Thread {
             log,
             records,
             printer: None,
+            bot: None,
             typed: None,
             timer,
             interest,
@@ -118,6 +122,18 @@ impl Thread {
         };
         self.printer = Some(Printer::start(write)?);
         self.typed = terminal::read_input(wake)?;
+        Ok(())
+    }
+
+    /// Answers messages of the chat by a bot, if there is one. Its process is at the other end of the socket.
+    pub(super) fn open_bot(
+        &mut self,
+        socket: Option<OwnedFd>,
+        wake: impl Fn() + Send + 'static,
+    ) -> io::Result<()> {
+        self.bot = socket
+            .map(|socket| FrontBot::new(socket, wake))
+            .transpose()?;
         Ok(())
     }
 
@@ -165,6 +181,7 @@ impl Thread {
         let mut more = self.take_messages(now);
         more |= self.take_events(now);
         self.take_typed(now);
+        self.take_answers(now);
         self.on_time(now);
         self.execute_commands();
         // What a flood has pushed out of the history meanwhile is not sent.
@@ -384,6 +401,9 @@ impl Thread {
             let _ = self.net.handle.send(Command::Plain { path, text });
         }
         while let Some(line) = chat.poll_line() {
+            if let Some(bot) = &mut self.bot {
+                bot.hear(&line);
+            }
             if let Some(printer) = &self.printer {
                 printer.show(line);
             }

@@ -11,9 +11,11 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::{Supervisor, limits};
+use super::{Supervisor, limits, task_process};
+use crate::agent::bot;
 use crate::agent::ipc::FRONT;
 use crate::agent::ipc::{Frames, Setup, ToFront, ToSupervisor, send_descriptors};
+use crate::bot::Command as BotCommand;
 use crate::time::Instant;
 
 /// The front.
@@ -23,6 +25,12 @@ pub struct FrontProcess {
     descriptors: Vec<OwnedFd>,
     /// Makes the first message.
     setup: Box<dyn Fn(&Supervisor) -> Setup + Send>,
+    /// Command of the bot, if there is one.
+    bot: Option<BotCommand>,
+    /// Process ids of bots, which end on their own when their front does.
+    bots: Vec<i32>,
+    /// That of the present front.
+    present_bot: Option<i32>,
     child: Option<Child>,
     started: Option<Instant>,
     next: Instant,
@@ -35,12 +43,16 @@ impl FrontProcess {
     pub fn new(
         program: PathBuf,
         descriptors: Vec<OwnedFd>,
+        bot: Option<BotCommand>,
         setup: impl Fn(&Supervisor) -> Setup + Send + 'static,
     ) -> Self {
         Self {
             program,
             descriptors,
             setup: Box::new(setup),
+            bot,
+            bots: Vec::new(),
+            present_bot: None,
             child: None,
             started: None,
             next: Instant::ZERO,
@@ -67,8 +79,11 @@ impl FrontProcess {
         let (own, other) = UnixStream::pair()?;
         let outputs = supervisor.shared.outputs.read_only()?;
         let stdin = rustix::stdio::stdin();
-        let mut descriptors: Vec<BorrowedFd<'_>> =
-            vec![stdin, outputs.as_fd(), supervisor.shared.inputs.file()];
+        let inputs = supervisor.shared.inputs.file();
+        let bot = self.start_bot()?;
+        // A front without a bot gets another descriptor in its place, which is no socket.
+        let bot = bot.as_ref().map_or(inputs, |socket| socket.as_fd());
+        let mut descriptors: Vec<BorrowedFd<'_>> = vec![stdin, outputs.as_fd(), inputs, bot];
         descriptors.extend(self.descriptors.iter().map(OwnedFd::as_fd));
         send_descriptors(&own, &descriptors)?;
         let mut connection = Frames::new(own)?;
@@ -81,6 +96,19 @@ impl FrontProcess {
         self.child = Some(child);
         connection.queue(&ToFront::Setup(Box::new((self.setup)(supervisor))));
         Ok(connection)
+    }
+
+    /// Starts the process of the bot, if there is one. Returns the socket of its front. If there will be no front, the
+    /// process ends with this socket.
+    fn start_bot(&mut self) -> io::Result<Option<UnixStream>> {
+        let Some(command) = &self.bot else {
+            return Ok(None);
+        };
+        let (own, other) = UnixStream::pair()?;
+        let child = bot::launch(&self.program, command, other.into())?;
+        self.present_bot = i32::try_from(child.id()).ok();
+        self.bots.extend(self.present_bot);
+        Ok(Some(own))
     }
 
     /// Returns the descriptors of the bound sockets.
@@ -123,8 +151,16 @@ impl FrontProcess {
         self.next = now + self.delay;
     }
 
-    /// Reaps it if it has ended.
+    /// Reaps it if it has ended. It is killed if its bot has ended, so that the next front has another.
     pub fn reap(&mut self) {
+        task_process::reap(&mut self.bots);
+        if self
+            .present_bot
+            .is_some_and(|bot| !self.bots.contains(&bot))
+        {
+            self.present_bot = None;
+            self.end();
+        }
         if let Some(child) = &mut self.child
             && matches!(child.try_wait(), Ok(Some(_)) | Err(_))
         {

@@ -36,14 +36,15 @@ use crate::agent::ipc::FRONT;
 use crate::agent::sandbox::{PROBE, probe_main};
 use crate::agent::supervisor::handover::{LAUNCHER, TRIAL, launch};
 use crate::agent::supervisor::{guard, policy_worker};
-use crate::agent::{front, recorder, services};
+use crate::agent::{bot, front, recorder, services};
 use crate::message::status::{AGENT_FAILURE, INTERNAL, SUCCESS};
 
 const EXAMPLES: &str = "\
 Examples:
   udpagent
   udpagent --bind 127.0.0.1:7000 --no-plain
-  udpagent --bind :7000 --reply 'OK...{text}'";
+  udpagent --bind :7000 --reply 'OK...{text}'
+  udpagent --on-message uptime";
 
 /// Run commands for authorised controllers over UDP, and host a chat
 #[derive(Parser, Debug)]
@@ -111,6 +112,9 @@ pub fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Some(name) if name == FRONT => std::process::exit(front::main().into()),
+        Some(name) if name == bot::NAME => {
+            std::process::exit(bot::main(std::env::args_os().skip(1)).into())
+        }
         Some(name) if name == PROBE => std::process::exit(probe_main().into()),
         Some(name) if name == policy_worker::NAME => std::process::exit(work().into()),
         _ => {}

@@ -23,6 +23,7 @@ use crate::agent::supervisor::Store;
 use crate::agent::supervisor::guard::Guard;
 use crate::agent::supervisor::handover::{Inherited, Program, report_trial};
 use crate::agent::{log, sandbox};
+use crate::bot;
 use crate::cli::output::note;
 use crate::control::signals::not_ignored;
 use crate::crypto::{SecretKey, key_file};
@@ -297,6 +298,10 @@ fn setup(config: Config, files: Files, identity: SecretKey, name: String) -> dae
             messages: config.history,
             file: Some(chat),
         },
+        bot: config.on_message.map(|words| bot::Command {
+            words,
+            timeout: config.on_message_timeout,
+        }),
         resources: config.resources,
         cgroup_limits: config.cgroup_limits,
         recorder: None,

@@ -9,6 +9,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use super::files::ConfigFile;
 use crate::agent::chat::ReplyTemplate;
 use crate::agent::config::{Layer, LogFormat, Switch};
+use crate::cli::bot_args::BotArgs;
 use crate::net::Bind;
 
 /// `udpagent`
@@ -47,6 +48,9 @@ pub struct ServeArgs {
         hide_env_values = true
     )]
     pub reply: Option<ReplyTemplate>,
+    /// The bot.
+    #[command(flatten)]
+    pub bot: BotArgs,
     /// Run no commands
     #[arg(long)]
     pub no_exec: bool,
@@ -88,6 +92,8 @@ impl ServeArgs {
             bind: (!self.bind.is_empty()).then(|| self.bind.clone()),
             name: self.name.clone(),
             reply: self.reply.clone(),
+            on_message: self.bot.on_message.clone(),
+            on_message_timeout: self.bot.on_message_timeout,
             exec: self.no_exec.then_some(Switch::Off),
             plain: self.no_plain.then_some(Switch::Off),
             keep_jobs: self.keep_jobs.then_some(Switch::On),

@@ -16,6 +16,7 @@ use super::args::ContactTimeout;
 use super::candidates;
 use super::context::Context;
 use super::unanswered::Unanswered;
+use crate::cli::bot_args::BotArgs;
 use crate::control::chat::{self, Format, PlainSource};
 use crate::control::client::Client;
 use crate::control::{limits, signals};
@@ -30,6 +31,7 @@ Examples:
   udpctl chat --room deploy web1
   uptime | udpctl chat --linger 5s web1
   udpctl chat --json --linger 1d web1 </dev/null
+  udpctl chat --name clock --on-message date web1
   udpctl chat --plain localhost:7000";
 
 /// `udpctl chat`
@@ -46,7 +48,7 @@ pub struct ChatArgs {
     #[arg(long, value_name = "NAME", conflicts_with = "plain")]
     pub room: Option<RoomName>,
     /// Exchange bare datagrams, for example with netcat: not encrypted, delivery unknown
-    #[arg(long)]
+    #[arg(long, conflicts_with = "on_message")]
     pub plain: bool,
     /// Send from ADDRESS or :PORT, for a peer that has to know it beforehand [default: any port]
     #[arg(long, value_name = "ADDRESS", requires = "plain")]
@@ -60,6 +62,9 @@ pub struct ChatArgs {
     /// Show no time before messages on a terminal
     #[arg(long)]
     pub no_time: bool,
+    /// The bot.
+    #[command(flatten)]
+    pub bot: BotArgs,
     /// The time limit.
     #[command(flatten)]
     pub timeout: ContactTimeout,
@@ -95,6 +100,7 @@ pub fn run(args: &ChatArgs) -> Result<u8> {
         },
         is_timed: !args.no_time,
         history: context.home.chat_history(),
+        bot: args.bot.command(),
         signals: &signals,
         resolver: &resolver,
         unanswered: &unanswered,

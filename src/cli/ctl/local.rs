@@ -38,6 +38,7 @@ impl Local {
             jobs: jobs::Config::default(),
             sessions_per_key: crate::session::limits::SESSIONS_PER_KEY,
             plain: Plain::Off,
+            bot: None,
             replay_log: None,
             history: daemon::History::default(),
             resources: Vec::new(),

@@ -62,8 +62,12 @@ impl ChatLoop<'_> {
             Typed::Unknown(command) => self.screen.unknown(&command),
             Typed::Leave => self.leave(),
             Typed::End => {
-                self.leaving = true;
-                self.chat.drain();
+                if let Some(bot) = &mut self.bot {
+                    bot.input_ended = true;
+                } else {
+                    self.leaving = true;
+                    self.chat.drain();
+                }
             }
             Typed::Interrupted => {
                 signals::set_interrupted();

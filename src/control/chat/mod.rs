@@ -8,6 +8,7 @@
 mod above_prompt;
 mod activity;
 mod age;
+mod bot;
 mod command;
 mod completion;
 mod delivery;
@@ -29,6 +30,7 @@ use signal_hook::consts::{SIGINT, SIGQUIT, SIGTSTP};
 
 pub use plain::{PlainOptions, PlainSource, chat_plain};
 
+use self::bot::ChatBot;
 use self::command::Typed;
 use self::completion::Members;
 use self::delivery::Delivery;
@@ -73,6 +75,8 @@ pub struct Options<'a> {
     pub is_timed: bool,
     /// File of the lines typed before.
     pub history: PathBuf,
+    /// Command that is run for each message of others. The chat then stays after the end of piped input.
+    pub bot: Option<crate::bot::Command>,
     /// Called at the end if the agent has not answered; true if the network has reported that it is not reached.
     pub unanswered: &'a dyn Fn(bool),
 }
@@ -127,12 +131,14 @@ pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8
     } else {
         Style::default()
     };
+    let bot = options.bot.clone().map(ChatBot::start).transpose()?;
     let chat_loop = ChatLoop {
         client,
         style,
         paste: Paste::new(screen.activity()),
         delivery: Delivery::default(),
         screen,
+        bot,
         members,
         own_name: None,
         chat,
@@ -155,6 +161,7 @@ struct ChatLoop<'a> {
     /// Lines that were typed and not sent yet.
     paste: Paste,
     delivery: Delivery,
+    bot: Option<ChatBot>,
     /// Names of the other members.
     members: Members,
     /// Own name, once a member.
@@ -178,16 +185,13 @@ struct ChatLoop<'a> {
 impl ChatLoop<'_> {
     fn run(mut self) -> u8 {
         let (nothing, no_events) = (never(), never());
-        let mut noted = if self.screen.is_terminal() {
-            after(limits::SILENCE_NOTED)
-        } else {
-            never()
-        };
-        let ticks = if self.screen.is_terminal() {
-            tick(limits::CHAT_TICK)
-        } else {
-            never()
-        };
+        let is_terminal = self.screen.is_terminal();
+        let noted = is_terminal.then(|| after(limits::SILENCE_NOTED));
+        let mut noted = noted.unwrap_or_else(never);
+        let ticks = is_terminal.then(|| tick(limits::CHAT_TICK));
+        let ticks = ticks.unwrap_or_else(never);
+        let bot = self.bot.as_ref();
+        let woken = bot.map_or_else(never, |bot| bot.woken().clone());
         let end = loop {
             while !self.leaving
                 && self.chat.has_room()
@@ -195,6 +199,7 @@ impl ChatLoop<'_> {
             {
                 self.on_typed(typed);
             }
+            self.on_bot();
             if let Some(end) = self.act() {
                 break end;
             }
@@ -204,7 +209,8 @@ impl ChatLoop<'_> {
             } else {
                 self.client.events()
             };
-            let typed = if self.leaving || !self.paste.has_room() {
+            let is_ended = self.bot.as_ref().is_some_and(|bot| bot.input_ended);
+            let typed = if self.leaving || is_ended || !self.paste.has_room() {
                 &nothing
             } else {
                 &self.screen.typed
@@ -232,6 +238,8 @@ impl ChatLoop<'_> {
                         self.leave();
                     }
                 }
+                // The answer is taken in the next turn.
+                recv(woken) -> _ => {}
                 recv(noted) -> _ => {
                     noted = never();
                     if let Some(words) = self.chat.waiting() {
@@ -246,6 +254,9 @@ impl ChatLoop<'_> {
                 }
             }
         };
+        if let Some(bot) = self.bot.take() {
+            bot.end();
+        }
         self.screen.finish(self.options.signals, self.deadline);
         self.report(&end)
     }
@@ -290,7 +301,12 @@ impl ChatLoop<'_> {
         while let Some(action) = self.chat.poll() {
             match action {
                 Action::Command(command) => self.client.send(command),
-                Action::Heard(reply) => self.show(reply),
+                Action::Heard(reply) => {
+                    if let Some(bot) = &mut self.bot {
+                        bot.hear(&reply);
+                    }
+                    self.show(reply);
+                }
                 Action::Learned(ticket) => self.options.resolver.learn(&self.agent, &ticket),
                 Action::Delivered { .. } => self.on_receipt(),
                 Action::Refused { text, reason } => {

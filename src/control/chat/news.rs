@@ -35,9 +35,14 @@ impl ChatLoop<'_> {
                 text,
                 unverified,
                 age_ms,
+                bot,
                 ..
             } => {
-                let mark = if unverified { " (unverified)" } else { "" };
+                let mark = match (unverified, bot) {
+                    (true, _) => " (unverified)",
+                    (false, true) => " (bot)",
+                    (false, false) => "",
+                };
                 let text = escape::message(text.as_bytes(), CHAT_TEXT);
                 let age = age_ms.map(age::words).unwrap_or_default();
                 let (time, from) = (self.style.time(age_ms), self.name(&from));

@@ -22,6 +22,7 @@ mod end;
 mod leave;
 mod reconnect;
 mod silence;
+mod unacknowledged;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -29,7 +30,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use end::End;
+pub use unacknowledged::Author;
 
+use self::unacknowledged::Unacknowledged;
 use crate::control::contact::{self, Contact};
 use crate::control::limits;
 use crate::crypto::PublicKey;
@@ -154,7 +157,7 @@ pub struct ChatClient {
     /// True while a member of the chat.
     joined: bool,
     /// Messages without a receipt, oldest first.
-    unacknowledged: VecDeque<(u64, String)>,
+    unacknowledged: VecDeque<Unacknowledged>,
     unacknowledged_bytes: usize,
     next: u64,
     actions: VecDeque<Action>,
@@ -193,7 +196,7 @@ impl ChatClient {
         };
         if let Purpose::Send { text, .. } = &chat.purpose {
             let text = text.clone();
-            chat.remember(text);
+            chat.remember(text, Author::User);
             chat.intent = Intent::LeaveDelivered;
         }
         chat.connect();
@@ -205,13 +208,23 @@ impl ChatClient {
     /// # Errors
     /// When the text is longer than [`CHAT_TEXT`].
     pub fn say(&mut self, text: String) -> Result<u64, TooLong> {
+        self.say_as(Author::User, text)
+    }
+
+    /// Sends a message of an author. Returns its number, which its receipt names.
+    ///
+    /// # Errors
+    /// When the text is longer than [`CHAT_TEXT`].
+    pub fn say_as(&mut self, author: Author, text: String) -> Result<u64, TooLong> {
         if text.len() > CHAT_TEXT {
             return Err(TooLong);
         }
-        let number = self.remember(text.clone());
-        if self.state == State::Connected {
-            let room = None;
-            self.write(&Request::Say { number, text, room });
+        let number = self.remember(text, author);
+        if self.state == State::Connected
+            && let Some(message) = self.unacknowledged.back()
+        {
+            let request = message.to_request();
+            self.write(&request);
         }
         Ok(number)
     }
@@ -225,13 +238,15 @@ impl ChatClient {
 
     /// Returns the messages without a receipt, oldest first.
     pub fn undelivered(&self) -> impl Iterator<Item = &str> {
-        self.unacknowledged.iter().map(|(_, text)| text.as_str())
+        self.unacknowledged
+            .iter()
+            .map(|message| message.text.as_str())
     }
 
     /// Returns the number of the oldest message without a receipt.
     #[must_use]
     pub fn oldest(&self) -> Option<u64> {
-        self.unacknowledged.front().map(|(number, _)| *number)
+        self.unacknowledged.front().map(|message| message.number)
     }
 
     /// Handles an event of the session layer.
@@ -359,7 +374,7 @@ impl ChatClient {
     /// Handles a refusal. Replies come in order, so in a chat it concerns the oldest message.
     fn on_message_refused(&mut self, reason: String) {
         let oldest = self.unacknowledged.front().filter(|_| self.joined);
-        let Some(&(number, _)) = oldest else {
+        let Some(number) = oldest.map(|message| message.number) else {
             return self.end(End::Refused(reason));
         };
         if let Some(text) = self.forget(number) {
@@ -368,20 +383,25 @@ impl ChatClient {
         self.leave_if_done();
     }
 
-    fn remember(&mut self, text: String) -> u64 {
+    fn remember(&mut self, text: String, author: Author) -> u64 {
         let number = self.next;
         self.next += 1;
         self.unacknowledged_bytes += text.len();
-        self.unacknowledged.push_back((number, text));
+        self.unacknowledged.push_back(Unacknowledged {
+            number,
+            text,
+            author,
+        });
         number
     }
 
     /// Removes a message from those without a receipt.
     fn forget(&mut self, number: u64) -> Option<String> {
-        let index = self.unacknowledged.iter().position(|(n, _)| *n == number)?;
-        let (_, text) = self.unacknowledged.remove(index)?;
-        self.unacknowledged_bytes -= text.len();
-        Some(text)
+        let mut all = self.unacknowledged.iter();
+        let index = all.position(|message| message.number == number)?;
+        let message = self.unacknowledged.remove(index)?;
+        self.unacknowledged_bytes -= message.text.len();
+        Some(message.text)
     }
 
     fn write(&mut self, request: &Request) {

@@ -60,15 +60,15 @@ impl ChatClient {
                 number: 0,
                 room: room.clone(),
                 text: text.clone(),
+                bot: false,
             },
         };
         self.write(&first);
         // Messages that were written before.
         if matches!(self.purpose, Purpose::Chat { .. }) {
             let messages: Vec<_> = self.unacknowledged.iter().cloned().collect();
-            for (number, text) in messages {
-                let room = None;
-                self.write(&Request::Say { number, text, room });
+            for message in messages {
+                self.write(&message.to_request());
             }
         }
         if self.intent == Intent::Left {

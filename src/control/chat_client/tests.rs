@@ -164,6 +164,7 @@ fn say(number: u64, text: &str) -> Request {
         number,
         text,
         room: None,
+        bot: false,
     }
 }
 
@@ -203,6 +204,7 @@ fn a_message_said_before_the_agent_answers_waits_and_follows_the_first_request()
         room: None,
         number: 0,
         text: "early".into(),
+        bot: false,
     };
     assert_eq!(scene.asked(), [JOIN, early]);
 }
@@ -304,6 +306,7 @@ fn a_chat_that_is_drained_says_so_once_and_stays_until_it_is_left() {
         unverified,
         age_ms: None,
         room: None,
+        bot: false,
     });
     assert!(matches!(
         scene.heard.last(),

@@ -11,7 +11,13 @@ use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use udpagent::process::MARKER;
 
 /// Names of the agent's own processes, as the system shows them; `exe` until they have set theirs.
-const HELPERS: [&str; 4] = ["udpagent-record", "udpagent-front", "udpagent-guard", "exe"];
+const HELPERS: [&str; 5] = [
+    "udpagent-record",
+    "udpagent-front",
+    "udpagent-guard",
+    "udpagent-bot",
+    "exe",
+];
 
 /// A process, as `/proc/PID/stat` describes it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -5,7 +5,7 @@ use super::resolve::{is_ours, resolve};
 use super::source::{Sources, inline, read};
 
 /// The layers, each with all that it may name; see the documentation of the crate.
-const LAYERS: [(&str, &[&str]); 18] = [
+const LAYERS: [(&str, &[&str]); 19] = [
     ("time", &[]),
     ("rng", &[]),
     ("escape", &[]),
@@ -37,9 +37,11 @@ const LAYERS: [(&str, &[&str]); 18] = [
     ),
     ("process", &["time", "escape"]),
     ("copy", &[]),
+    ("bot", &["message", "escape"]),
     (
         "agent",
         &[
+            "bot",
             "copy",
             "process",
             "message",
@@ -59,6 +61,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
     (
         "control",
         &[
+            "bot",
             "copy",
             "message",
             "net",
@@ -92,6 +95,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
     (
         "cli",
         &[
+            "bot",
             "agent",
             "client",
             "control",

@@ -26,6 +26,7 @@ impl Scene {
     /// Sends a message without a chat, and returns the answer.
     fn sends(&mut self, number: u64, room: Option<RoomName>) -> Vec<Reply> {
         let request = Request::Say {
+            bot: false,
             number: 0,
             text: "sent".into(),
             room,
@@ -77,6 +78,7 @@ fn messages_members_and_news_stay_in_their_room() {
     );
     scene.chat.on_gone(NOW, call(3), &mut scene.outbox);
     let said = |from: &str, text: &str| Reply::Said {
+        bot: false,
         from: from.into(),
         text: text.into(),
         unverified: false,
@@ -206,6 +208,7 @@ fn a_message_of_a_chat_that_names_another_room_is_refused() {
     scene.heard(2);
     for (number, room, is_refused) in [(0, room("other"), true), (1, room("build"), false)] {
         let request = Request::Say {
+            bot: false,
             number,
             text: "hi".into(),
             room,

@@ -3,26 +3,27 @@
 //! Invariant: every key is optional, and an unknown key is an error, because a misspelt limit must
 //! not mean no limit.
 
+mod quantity;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 
+use self::quantity::{CgroupCpu, CgroupMemory, CgroupParentText, Count, Runtime, Size};
 use super::{Audit, Layer, LogFormat, Sandbox};
-use crate::agent::cgroup_limits;
 use crate::agent::chat::ReplyTemplate;
 use crate::agent::limits::{MAX_CHAT_HISTORY, MAX_JOBS};
-use crate::agent::size;
+use crate::bot::Words;
+use crate::escape;
 use crate::home::{self, FileError, Readers};
 use crate::message::limits::NAME;
 use crate::net::Bind;
-use crate::process::{CgroupLimits, CgroupParent, Limit, Resource};
+use crate::process::{CgroupLimits, Limit, Resource};
 use crate::session::limits::SESSIONS;
-use crate::{duration, escape};
 
 /// Reason why the file could not be used.
 #[derive(Debug)]
@@ -78,6 +79,8 @@ pub fn parse(text: &str, path: &Path) -> Result<Layer, ConfigError> {
         name: file.name.map(|Name(name)| name),
         reply: file.reply.map(|Text(reply)| reply),
         history: file.history.map(|Messages(most)| most),
+        on_message: file.on_message.map(|Text(words)| words),
+        on_message_timeout: file.on_message_timeout.map(|Runtime(time)| time),
         exec: file.exec.map(Into::into),
         plain: file.plain.map(Into::into),
         log_format: file.log_format,
@@ -123,6 +126,8 @@ struct File {
     name: Option<Name>,
     reply: Option<Text<ReplyTemplate>>,
     history: Option<Messages>,
+    on_message: Option<Text<Words>>,
+    on_message_timeout: Option<Runtime>,
     exec: Option<bool>,
     plain: Option<bool>,
     log_format: Option<LogFormat>,
@@ -325,120 +330,6 @@ impl<'de> Deserialize<'de> for Sessions {
             .filter(|sessions| (1..=SESSIONS).contains(sessions))
             .map(Self)
             .ok_or_else(|| D::Error::custom(format!("write 1 to {SESSIONS}")))
-    }
-}
-
-/// A number, or a string with a unit.
-enum Quantity {
-    Number(u64),
-    Text(String),
-}
-
-impl Quantity {
-    fn into_text(self) -> String {
-        match self {
-            Self::Number(number) => number.to_string(),
-            Self::Text(text) => text,
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Quantity {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-
-        impl Visitor<'_> for Either {
-            type Value = Quantity;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number, or a string with a unit")
-            }
-
-            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Quantity, E> {
-                u64::try_from(number)
-                    .map(Quantity::Number)
-                    .map_err(|_| E::custom("write a number that is not negative"))
-            }
-
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Quantity, E> {
-                Ok(Quantity::Text(text.to_owned()))
-            }
-        }
-
-        deserializer.deserialize_any(Either)
-    }
-}
-
-struct Runtime(Duration);
-
-impl<'de> Deserialize<'de> for Runtime {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Quantity::deserialize(deserializer)?.into_text();
-        duration::parse(&text).map(Self).map_err(D::Error::custom)
-    }
-}
-
-/// A number of bytes.
-struct Size(u64);
-
-impl<'de> Deserialize<'de> for Size {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Quantity::deserialize(deserializer)? {
-            Quantity::Number(bytes) => Some(bytes),
-            Quantity::Text(text) => size::parse(&text),
-        }
-        .map(Self)
-        .ok_or_else(|| D::Error::custom(format!("write {}", size::WANT)))
-    }
-}
-
-struct CgroupParentText(CgroupParent);
-
-impl<'de> Deserialize<'de> for CgroupParentText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match String::deserialize(deserializer)?.as_str() {
-            "auto" => Ok(Self(CgroupParent::Auto)),
-            "off" => Ok(Self(CgroupParent::Off)),
-            path if path.starts_with('/') => Ok(Self(CgroupParent::At(path.into()))),
-            _ => Err(D::Error::custom(
-                "write \"auto\", \"off\" or the path of a directory",
-            )),
-        }
-    }
-}
-
-struct CgroupMemory(u64);
-
-impl<'de> Deserialize<'de> for CgroupMemory {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Quantity::deserialize(deserializer)?.into_text();
-        let bytes = cgroup_limits::parse_memory(&text).map(Self);
-        bytes.ok_or_else(|| D::Error::custom(format!("write {}", cgroup_limits::MEMORY_WANT)))
-    }
-}
-
-/// A percentage of one processor.
-struct CgroupCpu(u32);
-
-impl<'de> Deserialize<'de> for CgroupCpu {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Quantity::deserialize(deserializer)?.into_text();
-        let percent = cgroup_limits::parse_cpu(&text).map(Self);
-        percent.ok_or_else(|| D::Error::custom(format!("write {}", cgroup_limits::CPU_WANT)))
-    }
-}
-
-/// A number of at least one.
-struct Count(u64);
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Quantity::deserialize(deserializer)? {
-            Quantity::Number(count @ 1..) => Ok(Self(count)),
-            Quantity::Number(0) | Quantity::Text(_) => {
-                Err(D::Error::custom("write a number of at least 1"))
-            }
-        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! Tests of parsing `udpagent.toml`.
 
+use std::time::Duration;
+
 use super::*;
 use crate::agent::config::Switch;
+use crate::process::CgroupParent;
 use proptest::prelude::*;
 
 fn read(text: &str) -> Result<Layer, String> {
@@ -15,6 +18,8 @@ fn every_key_of_the_file_is_parsed() {
         bind = [":7000", "127.0.0.1:7001"]
         name = "web 3"
         reply = "OK...{text}"
+        on-message = "sh -c 'cat; date'"
+        on-message-timeout = "3s"
         exec = false
         plain = true
         log-format = "json"
@@ -48,6 +53,8 @@ fn every_key_of_the_file_is_parsed() {
         bind: Some(vec![Bind::All(7000), "127.0.0.1:7001".parse().unwrap()]),
         name: Some("web 3".to_owned()),
         reply: Some("OK...{text}".parse().unwrap()),
+        on_message: Some("sh -c 'cat; date'".parse().unwrap()),
+        on_message_timeout: Some(Duration::from_secs(3)),
         exec: Some(Switch::Off),
         plain: Some(Switch::On),
         log_format: Some(LogFormat::Json),
@@ -124,6 +131,12 @@ const WRONG: &[(&str, &str)] = &[
         "name = \"a\\u001bb\"",
         "1: name: write at most 64 bytes of visible characters",
     ),
+    ("on-message = ''", "1: on-message: write a command"),
+    (
+        "on-message = \"sh -c 'x\"",
+        "1: on-message: a quote is not closed",
+    ),
+    ("on-message-timeout = '0'", "1: on-message-timeout: "),
     ("reply = ''", "1: reply: a reply needs text of its own"),
     (
         "log-format = 'xml'",

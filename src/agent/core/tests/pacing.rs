@@ -12,6 +12,7 @@ const MESSAGES: u64 = 2000;
 
 fn say(number: u64) -> Request {
     Request::Say {
+        bot: false,
         number,
         text: format!("message {number}"),
         room: None,

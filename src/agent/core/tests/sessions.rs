@@ -115,6 +115,7 @@ fn a_copy_of_early_data_sends_no_signal_and_says_nothing() {
         room: None,
         number: 0,
         text: "hello".into(),
+        bot: false,
     };
     let chat = Request::Chat {
         name: None,

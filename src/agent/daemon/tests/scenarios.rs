@@ -33,6 +33,7 @@ fn agent(trust: Trust) -> Agent {
         jobs: jobs::Config::default(),
         sessions_per_key: crate::session::limits::SESSIONS_PER_KEY,
         plain: Plain::Off,
+        bot: None,
         cgroup_limits: CgroupLimits::default(),
         cgroup_parent: CgroupParent::Off,
         log: None,

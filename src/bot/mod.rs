@@ -1,0 +1,29 @@
+//! A bot: a command that is run for each message of a chat and whose output is the answer.
+//!
+//! Not the chat, and not the decision which message is answered. The message is on the standard input of the command,
+//! never in its arguments or its environment. Invariants: one command runs at a time, and not longer than its time limit;
+//! messages that wait are bounded, and those beyond are counted; a failure of the command concerns no later message.
+
+mod answer;
+pub mod limits;
+mod outcome;
+mod queue;
+mod run;
+mod words;
+
+pub use answer::Answer;
+pub use outcome::{Failure, Outcome};
+pub use queue::{Bot, Event};
+pub use run::run;
+pub use words::{Words, WordsError};
+
+use std::time::Duration;
+
+/// Command of a bot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Command {
+    /// Program and arguments.
+    pub words: Words,
+    /// Time after which it is killed.
+    pub timeout: Duration,
+}
