@@ -401,7 +401,8 @@ fn many_large_terminals_of_one_key_take_bounded_memory() {
     };
     assert_eq!(running(), TERMINALS);
     let grown = resident_kib(&agent).saturating_sub(before);
-    assert!(grown < 32 << 10, "{grown} KiB more");
+    // Without the bound on cells of a key there would be 31 million.
+    assert!(grown < 48 << 10, "{grown} KiB more");
     std::fs::write(&go, "").unwrap();
     eventually("all have ended", || running() == 0);
 }
