@@ -13,39 +13,42 @@ fn an_argument_of_a_text_or_script_is_not_taken_for_a_host() {
     let touch = format!("touch {}", ran.display());
     let rest =
         "a text of --shell with spaces is quoted, and a \"--\" at the end says that all are hosts";
-    for (words, line, word) in [
+    for (words, line, fault) in [
         (
             vec![&*target, "--shell", &touch, "no.invalid"],
             format!("{target} --shell '{touch}' -- no.invalid"),
-            "no.invalid",
+            "no.invalid stands behind what to run, and a host before it",
         ),
         (
             vec!["--script", script, &target, "/etc", "3"],
             format!("--script {script} {target} -- /etc 3"),
-            "/etc",
+            "/etc is not a host",
         ),
         (
             vec![&*target, "3", "--shell", &touch],
             format!("{target} --shell '{touch}' -- 3"),
-            "3",
+            "3 is not a host",
         ),
         (
-            vec!["-w", &target, "x.invalid", "--shell", &touch],
+            vec!["-w", &target, "--shell", &touch, "x.invalid"],
             format!("-w {target} --shell '{touch}' -- x.invalid"),
-            "x.invalid",
+            "x.invalid stands behind what to run, and a host before it",
         ),
     ] {
         let outcome = user.udpctl([&["exec"], &words[..]].concat()).outcome();
         let hint = format!("put \"--\" before arguments: udpctl exec {line}");
-        let wanted =
-            format!("udpctl: {word} is not a host, and nothing was sent; {hint}; {rest}\n");
+        let wanted = format!("udpctl: {fault}; nothing was sent; {hint}; {rest}\n");
         assert_eq!((outcome.stderr, outcome.status), (wanted, 2), "{words:?}");
     }
     assert!(!ran.exists());
     // Hosts and sets are taken as such; and a line with "--" as it is.
-    let twice = ["exec", &target, &target, "--shell", &touch];
-    assert_eq!(user.udpctl(twice).outcome().status, 0);
-    assert!(ran.exists());
+    for words in [
+        ["exec", &target, &target, "--shell", &touch],
+        ["exec", "--shell", &touch, &target, &target],
+    ] {
+        assert_eq!(user.udpctl(words).outcome().status, 0);
+        std::fs::remove_file(&ran).unwrap();
+    }
     let dashed = [
         "exec",
         "--contact-timeout",

@@ -51,10 +51,8 @@ pub fn hint(words: &[OsString], error: &clap::Error) -> Option<String> {
         return mistake(error);
     }
     let hint = match (words.first(), error.kind()) {
-        (Some(&"exec"), kind) => Line::parse("exec", &words[1..]).and_then(|line| {
-            let is_host = |word: &str| word.parse::<Expression>().is_ok();
-            line.hint(kind).or_else(|| line.misplaced(is_host))
-        }),
+        (Some(&"exec"), kind) => Line::parse("exec", &words[1..])
+            .and_then(|line| line.hint(kind).or_else(|| line.misplaced())),
         (Some(&"send"), kind) if kind != ErrorKind::DisplayHelp => {
             let line = Line::parse("send", &words[1..]).and_then(|line| line.message_hint());
             line.or_else(|| host_alone("send", &words[1..], error))
@@ -73,9 +71,9 @@ pub fn hint(words: &[OsString], error: &clap::Error) -> Option<String> {
         .or_else(|| no_option(&words, error))
 }
 
-/// Returns what to type instead of a line of `exec` with `--shell` or `--script` and without `--`, on which a word behind
-/// the first host is none, as `is_host` tells.
-pub fn arguments_hint(words: &[OsString], is_host: impl Fn(&str) -> bool) -> Option<String> {
+/// Returns what to type instead of a line of `exec` with `--shell` or `--script` and without `--`, on which arguments
+/// stand where hosts do. No name is looked up.
+pub fn arguments_hint(words: &[OsString]) -> Option<String> {
     let words: Vec<&str> = words
         .iter()
         .map(|word| word.to_str())
@@ -83,7 +81,13 @@ pub fn arguments_hint(words: &[OsString], is_host: impl Fn(&str) -> bool) -> Opt
     let (&"exec", words) = words.split_first()? else {
         return None;
     };
-    Line::parse("exec", words)?.misplaced(is_host)
+    Line::parse("exec", words)?.misplaced()
+}
+
+/// True if a word has the form of a host or a set of hosts. A bare number has not, although resolvers take it for an address.
+fn is_host(word: &str) -> bool {
+    let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
+    !is_number && !word.contains('/') && word.parse::<Expression>().is_ok()
 }
 
 /// Returns the mistake in a set, with its place.
@@ -163,8 +167,8 @@ struct Line<'a> {
     positional: Vec<usize>,
     /// Position of the `--`.
     dashes: Option<usize>,
-    /// True if `--shell` or `--script` says what to run.
-    has_text: bool,
+    /// Position of `--shell` or `--script`, if one says what to run.
+    text: Option<usize>,
     /// True if options before the first word name hosts.
     has_hosts: bool,
     /// True if `--user` is there already.
@@ -185,7 +189,7 @@ impl<'a> Line<'a> {
             words,
             positional: Vec::new(),
             dashes: None,
-            has_text: false,
+            text: None,
             has_hosts: false,
             has_user: false,
             help: None,
@@ -203,7 +207,9 @@ impl<'a> Line<'a> {
                     break;
                 };
                 let id = option.get_id().as_str();
-                line.has_text |= ["shell", "script"].contains(&id);
+                if ["shell", "script"].contains(&id) {
+                    line.text.get_or_insert(position);
+                }
                 line.has_hosts |= line.positional.is_empty()
                     && ["hosts", "group", "all_hosts", "hostfile"].contains(&id);
                 line.has_user |= id == "user";
@@ -221,7 +227,7 @@ impl<'a> Line<'a> {
 
     /// Returns the hint for a mistake in the line.
     fn hint(&self, kind: ErrorKind) -> Option<String> {
-        let lacks_dashes = self.dashes.is_none() && !self.has_text;
+        let lacks_dashes = self.dashes.is_none() && self.text.is_none();
         let command = lacks_dashes.then(|| self.command()).flatten();
         // Help is what was asked for, unless the option belongs to the command, as in `df -h`.
         if kind == ErrorKind::DisplayHelp && command.is_none_or(|at| self.help < Some(at)) {
@@ -250,7 +256,7 @@ impl<'a> Line<'a> {
             Some(dashes) => dashes + 1 == self.words.len(),
             None => kind == ErrorKind::MissingRequiredArgument,
         };
-        (ends_with_targets && !self.has_text).then(|| {
+        (ends_with_targets && self.text.is_none()).then(|| {
             format!(
                 "the command is missing: {}",
                 self.corrected(targets, None, None)
@@ -283,13 +289,18 @@ impl<'a> Line<'a> {
         Some(format!("put \"--\" before the message: {line}"))
     }
 
-    /// Returns the hint for a word that is an argument of the text or script: it and those behind it go behind a `--`.
-    fn misplaced(&self, is_host: impl Fn(&str) -> bool) -> Option<String> {
-        if self.dashes.is_some() || !self.has_text {
-            return None;
-        }
-        let mut later = self.positional.iter().skip(usize::from(!self.has_hosts));
-        let first = *later.find(|&&at| !is_host(self.words[at]))?;
+    /// Returns the hint for words that are arguments of the text or script: they go behind a `--`. Words are that if they
+    /// have not the form of a host, or stand behind the text although hosts are named before it.
+    fn misplaced(&self) -> Option<String> {
+        let text = self.text.filter(|_| self.dashes.is_none())?;
+        let is_later = |at: usize| self.has_hosts || Some(&at) != self.positional.first();
+        let is_behind = |at: usize| {
+            at > text
+                && (self.has_hosts || self.positional.first().is_some_and(|host| *host < text))
+        };
+        let is_wrong =
+            |at: &&usize| is_later(**at) && (!is_host(self.words[**at]) || is_behind(**at));
+        let first = *self.positional.iter().find(is_wrong)?;
         let is_argument = |at: &usize| *at >= first && self.positional.contains(at);
         let (arguments, before): (Vec<usize>, Vec<usize>) =
             (0..self.words.len()).partition(is_argument);
@@ -302,9 +313,14 @@ impl<'a> Line<'a> {
                 .chain(words(arguments)),
         );
         let word = escape::line(self.words[first].as_bytes(), SHOWN);
+        let fault = if is_host(self.words[first]) {
+            format!("{word} stands behind what to run, and a host before it")
+        } else {
+            format!("{word} is not a host")
+        };
         Some(format!(
-            "{word} is not a host, and nothing was sent; put \"--\" before arguments: {line}; a text of --shell with \
-             spaces is quoted, and a \"--\" at the end says that all are hosts"
+            "{fault}; nothing was sent; put \"--\" before arguments: {line}; a text of --shell with spaces is quoted, and \
+             a \"--\" at the end says that all are hosts"
         ))
     }
 
@@ -359,7 +375,7 @@ impl<'a> Line<'a> {
                 _ => words.push(word),
             }
         }
-        let has_command = command.is_some() || self.has_text;
+        let has_command = command.is_some() || self.text.is_some();
         match self.dashes {
             None if !has_command => words.extend(["--", PLACEHOLDER]),
             Some(dashes) if dashes + 1 == self.words.len() => words.push(PLACEHOLDER),

@@ -233,10 +233,10 @@ fn rerun(classes: &[Class], path: &Path) -> Result<Vec<Expression>> {
 
 /// Runs the command and returns the exit status, also after a failure on this machine in a run over several hosts.
 pub fn run(args: &ExecArgs) -> Result<u8> {
-    let context = Context::new()?;
-    if let Some(fault) = misplaced::misplaced(args, &context) {
+    if let Some(fault) = misplaced::misplaced(args) {
         return Ok(refuse(&fault));
     }
+    let context = Context::new()?;
     let mut targets = targets(args, &context)?;
     let is_several = targets.len() > 1;
     let skipped = targets.split_off(args.fleet.taken(targets.len()));
