@@ -14,9 +14,9 @@ use crate::harness::{Agent, Child, DEADLINE, Test, User, eventually, helper, res
 const MOUNT: &str = r#"exec 9<>/dev/fuse && mount -i -t fuse \
     -o fd=9,rootmode=40000,user_id=0,group_id=0,allow_other none "$0" && exec "$@""#;
 
-/// Mounts such a file system on the directory `$0`.
+/// Mounts such a file system on `$0`, which has the kind `$1`.
 const MOUNT_HERE: &str = r#"exec 9<>/dev/fuse && mount -i -t fuse \
-    -o fd=9,rootmode=40000,user_id=0,group_id=0,allow_other none "$0""#;
+    -o fd=9,rootmode="$1",user_id=0,group_id=0,allow_other none "$0""#;
 
 /// Number of large terminals of one key.
 const TERMINALS: usize = 120;
@@ -101,12 +101,13 @@ fn starts_in_a_directory_that_does_not_answer_delay_nobody_and_not_the_end() {
     }
 }
 
-/// Mounts a file system that does not answer on a directory, in the mount namespace of a process, until it is killed.
-fn hang(user: &User, process: Pid, directory: &Path) -> Child {
+/// Mounts a file system that does not answer on a directory or a file, in the mount namespace of a process, until it is killed.
+fn hang(user: &User, process: Pid, place: &Path) -> Child {
     let mut command = user.command("nsenter");
     let script = format!("{MOUNT_HERE} && echo mounted && exec sleep 600");
     command.args(["--mount", "--target", &process.as_raw_pid().to_string()]);
-    command.args(["sh", "-c", &script, directory.to_str().unwrap()]);
+    let kind = if place.is_dir() { "40000" } else { "100000" };
+    command.args(["sh", "-c", &script, place.to_str().unwrap(), kind]);
     let mut holder = Child::start(command);
     holder.stdout_line(|line| line == "mounted");
     holder
@@ -169,6 +170,42 @@ fn files_that_cannot_be_read_admit_nobody_and_delay_neither_what_runs_nor_the_en
     assert!(agent.child.ends_within(DEADLINE));
     let (status, errors) = cat.wait();
     assert_eq!(status.code(), Some(255), "{errors}");
+}
+
+#[test]
+fn a_chat_history_whose_file_does_not_answer_delays_no_command_and_not_the_end() {
+    let unshared = || Command::new("unshare").args(["--mount", "true"]).status();
+    if !Path::new("/dev/fuse").exists() || !unshared().is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: no file system can be mounted");
+        return;
+    }
+    let user = User::new();
+    user.authorize("");
+    user.write("state/udpagent/chat", "");
+    let mut command = user.command("unshare");
+    command.args(["--mount", env!("CARGO_BIN_EXE_udpagent")]);
+    command.args(["--bind", "127.0.0.1:0"]);
+    let mut agent = Agent::from(command);
+    let target = agent.target();
+    let mut command = user.command("udpctl");
+    command.args(["chat", &target, "--json"]);
+    let mut member = Child::start(command);
+    agent.child.stdout_line(|line| line == "* me came");
+    let _holder = hang(&user, agent.child.pid(), &user.path("state/udpagent/chat"));
+    // More than the file may hold, and than a socket takes.
+    let line = "\u{1}".repeat(4000) + "\n";
+    agent.child.type_in(&(line.repeat(200) + "last\n"));
+    member.stdout_line(|line| line.contains(r#""text":"last""#));
+    for _ in 0..3 {
+        user.udpctl(["exec", &target, "--", "echo", "on"])
+            .stdout("on\n")
+            .run();
+    }
+    agent.child.signal(Signal::TERM);
+    agent.child.stderr_line(|line| {
+        line.contains("the file system does not answer; the history of the chat may not survive")
+    });
+    assert!(agent.child.ends_within(DEADLINE));
 }
 
 #[test]

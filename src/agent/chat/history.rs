@@ -159,6 +159,12 @@ impl History {
         Some(oldest)
     }
 
+    /// True if it has no messages.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.rooms.is_empty()
+    }
+
     /// Forgets the messages of a room.
     pub fn remove(&mut self, room: Option<&RoomName>) {
         if let Some(index) = self.index_of(room) {

@@ -31,6 +31,7 @@ mod start;
 
 pub use audit_sender::{AuditSender, Receipt};
 pub use log_sender::LogSender;
+pub use program::ignore_signals;
 pub use shared_log::SharedLog;
 pub use socket::LOGS;
 pub use start::{

@@ -99,7 +99,10 @@ fn run(settings: Settings) -> io::Result<()> {
 }
 
 /// Registers handlers without effect, which programs that are executed do not inherit.
-fn ignore_signals() -> io::Result<()> {
+///
+/// # Errors
+/// Those of `sigaction(2)`.
+pub fn ignore_signals() -> io::Result<()> {
     for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
     }

@@ -97,6 +97,15 @@ pub const STOP: Duration = Duration::from_millis(1500);
 /// Time within which a new guard has been told of the jobs, before the old one is ended.
 pub const GUARD: Duration = Duration::from_secs(1);
 
+/// Time after which the file of the chat does not answer.
+pub const CHAT_FILE: Duration = Duration::from_secs(5);
+
+/// Delay between a failure of the process that writes the file of the chat and its next start.
+pub const CHAT_FILE_RETRY: Duration = Duration::from_secs(10);
+
+/// Time within which the last messages of the chat are written at the end of the agent.
+pub const CHAT_FILE_ENDS: Duration = Duration::from_secs(2);
+
 /// Shortest delay between two starts of the front. A front that fails at once must not use the machine up.
 pub const FRONT_RESTART: Duration = Duration::from_millis(20);
 

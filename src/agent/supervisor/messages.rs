@@ -108,7 +108,7 @@ impl Supervisor {
             ToSupervisor::Detach(id) => self.detach(now, id),
             ToSupervisor::Forget(id) => self.forget(now, id),
             ToSupervisor::Record(line) => self.on_front_record(line),
-            ToSupervisor::Said(room, from, text) => self.chat_history.add(room, &from, &text),
+            ToSupervisor::Said(room, from, text) => self.keep_said(now, room, &from, &text),
             ToSupervisor::InitSeen(fingerprint) => {
                 self.on_init_seen(now, InitFingerprint(fingerprint));
             }
@@ -295,6 +295,7 @@ impl Supervisor {
             interest.set_waiting(&self.registry, front.queued() > 0)?;
         }
         self.records.wait_for_room()?;
+        self.wait_for_chat_writer()?;
         self.poll.poll(ready, timeout)
     }
 

@@ -17,7 +17,7 @@
 
 mod cgroups;
 mod changes;
-mod chat_history;
+pub mod chat_history;
 mod child;
 mod child_io;
 mod descriptors;

@@ -215,6 +215,7 @@ impl Run {
             cgroups.on_timeout(now);
         }
         self.supervisor.on_policy(now);
+        self.supervisor.write_chat_history(now);
         match self.phase {
             Phase::Ending(at) if at <= now => self.end_trees(now),
             Phase::Working if self.supervisor.front.is_none() && !self.is_executing() => {
@@ -393,6 +394,7 @@ impl Supervisor {
     }
 
     fn record_end_of_agent(&mut self) {
+        self.finish_chat_history(Clock.now());
         let counts = self.records.counts;
         log::write_end(counts);
         self.records.send(&Record::of_agent(counts.event()));

@@ -25,7 +25,7 @@ pub const TRIAL: Token = Token(6);
 /// The socket of the owner's tools.
 pub const OWNER: Token = Token(7);
 
-/// A process that reads or changes the files of the policy.
+/// A process that reads or changes the files of the policy, or writes that of the chat.
 pub const WORKER: Token = Token(8);
 
 /// First token of the connections of the owner's tools.

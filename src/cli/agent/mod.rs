@@ -34,6 +34,7 @@ use self::status::StatusArgs;
 use super::{completions as shells, failure, memory, output};
 use crate::agent::ipc::FRONT;
 use crate::agent::sandbox::{PROBE, probe_main};
+use crate::agent::supervisor::chat_history::writer;
 use crate::agent::supervisor::handover::{LAUNCHER, TRIAL, launch};
 use crate::agent::supervisor::{guard, policy_worker};
 use crate::agent::{bot, front, recorder, services};
@@ -117,6 +118,10 @@ pub fn main() -> ExitCode {
         }
         Some(name) if name == PROBE => std::process::exit(probe_main().into()),
         Some(name) if name == policy_worker::NAME => std::process::exit(work().into()),
+        Some(name) if name == writer::NAME => {
+            let done = writer::main(&args).is_ok();
+            std::process::exit(if done { SUCCESS } else { INTERNAL }.into());
+        }
         _ => {}
     }
     if let Some(status) = shells::answer::<AgentLine>(&candidates::UDPAGENT) {

@@ -11,11 +11,12 @@ use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use udpagent::process::MARKER;
 
 /// Names of the agent's own processes, as the system shows them; `exe` until they have set theirs.
-const HELPERS: [&str; 5] = [
+const HELPERS: [&str; 6] = [
     "udpagent-record",
     "udpagent-front",
     "udpagent-guard",
     "udpagent-bot",
+    "udpagent-chat",
     "exe",
 ];
 

@@ -105,7 +105,9 @@ impl Run {
                 }
                 let is_stored = !self.supervisor.close_store(now);
                 let is_quiet = self.supervisor.front.is_none() && !is_stored;
-                if is_quiet && self.supervisor.can_be_replaced() {
+                // The next program reads the file of the chat.
+                let is_written = is_quiet && self.supervisor.end_chat_writer(now);
+                if is_written && self.supervisor.can_be_replaced() {
                     self.execute(now, tried);
                 } else if until <= now {
                     self.give_replacement_up(now, "the old program is not ready in time");
