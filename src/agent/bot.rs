@@ -21,16 +21,33 @@ use crate::message::status::{INTERNAL, SUCCESS};
 /// Name under which this program is the process of the bot.
 pub const NAME: &str = "udpagent-bot";
 
+/// Variables by which a service manager speaks with the agent, and not with what the agent starts.
+const SERVICE_VARIABLES: [&str; 7] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "FDSTORE",
+];
+
 /// Starts the process of a bot, with its end of the socket.
 ///
 /// # Errors
 /// The program cannot be executed, or the system has no process left.
 pub fn launch(program: &Path, command: &Command, socket: OwnedFd) -> io::Result<process::Child> {
-    process::Command::new(program)
+    let mut process = process::Command::new(program);
+    for name in SERVICE_VARIABLES {
+        process.env_remove(name);
+    }
+    process
         .arg0(NAME)
         .arg(command.timeout.as_millis().to_string())
         .args(command.words.all())
         .stdin(Stdio::from(socket))
+        // Lines of the chat are on that of the agent.
+        .stdout(Stdio::null())
         .spawn()
 }
 

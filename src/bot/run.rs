@@ -302,8 +302,11 @@ mod tests {
     #[test]
     fn what_a_command_of_a_bot_leaves_in_the_background_is_ended_and_not_waited_for() {
         let outcome = answer("sleep 600 & echo $!", "", LONG);
-        let pid: i32 = lines(outcome)[0].parse().unwrap();
-        // A process without a group of its own: a zombie until its new parent reaps it, or gone.
+        wait_for_end(&lines(outcome)[0]);
+    }
+
+    /// Waits until a process is a zombie, which its new parent reaps, or gone.
+    fn wait_for_end(pid: &str) {
         let until = Instant::now() + LONG;
         while let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat"))
             && !stat.contains(") Z ")
@@ -311,6 +314,21 @@ mod tests {
             assert!(Instant::now() < until, "{stat}");
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn a_command_of_a_bot_that_takes_too_long_is_killed_with_its_process_group() {
+        let script = r#"trap "" HUP INT TERM; sleep 600 & echo $! >&2; wait"#;
+        let mut timeout = Duration::from_millis(100);
+        // On a busy machine it may not have written before.
+        let pid = loop {
+            let failure = failure(answer(script, "", timeout));
+            if let Some((_, pid)) = failure.rsplit_once(": ") {
+                break pid.to_owned();
+            }
+            timeout *= 2;
+        };
+        wait_for_end(&pid);
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Bots: a command that answers the messages of a chat, at the agent and at a member.
 
+use std::collections::BTreeSet;
+use std::os::unix::net::UnixDatagram;
+
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::{Agent, Child, User, children, eventually, helper};
@@ -239,4 +242,141 @@ fn the_bot_of_an_agent_goes_on_after_a_reload_and_after_the_death_of_its_process
     eventually("the process that has ended is reaped", || {
         children(agent.child.pid()).is_empty()
     });
+}
+
+#[test]
+fn the_bot_of_an_agent_answers_the_default_room_only() {
+    let user = User::new();
+    let command = bot(&user);
+    let mut agent = Agent::start(&user, &["--bind", "127.0.0.1:0", "--on-message", &command]);
+    let mut ann = chat(&user, &agent, "ann", &["--room", "deploy"]);
+    ann.type_in("in a room\n");
+    let said = |line: &str| line == "#deploy ann(owner): in a room";
+    agent.child.stdout_line(said);
+    let mut bob = member(&user, &mut agent, "bob", &[]);
+    bob.type_in("hello\n");
+    bob.stdout_line(|line| line.ends_with("(bot): bob(owner) says hello"));
+    let runs = runs(&user);
+    assert_eq!(runs.len(), 1, "{runs:#?}");
+}
+
+#[test]
+fn earlier_messages_are_shown_to_a_member_and_start_no_bot_of_its() {
+    let user = User::new();
+    let command = bot(&user);
+    let mut agent = user.agent();
+    let mut ann = member(&user, &mut agent, "ann", &[]);
+    ann.type_in("before\n");
+    agent.child.stdout_line(|line| line == "ann(owner): before");
+    let options = ["--json", "--on-message", &command];
+    let mut bot = member(&user, &mut agent, "bot", &options);
+    let before = bot.stdout_line(|line| line.contains("before"));
+    assert!(before.contains("\"age_ms\":"), "{before}");
+    ann.type_in("after\n");
+    ann.stdout_line(|line| line == "bot(owner) (bot): ann(owner) says after");
+    let runs = runs(&user);
+    assert_eq!(runs.len(), 1, "{runs:#?}");
+}
+
+#[test]
+fn a_stubborn_command_of_the_bot_ends_with_the_front_and_with_the_agent() {
+    let user = User::new();
+    let script = format!(
+        r#"sh -c 'trap "" HUP INT TERM; read line; echo $$ >>"{}"; while :; do sleep 600; done'"#,
+        user.path("runs").display()
+    );
+    let options = ["--bind", "127.0.0.1:0", "--on-message", &script];
+    let mut agent = Agent::start(&user, &options);
+    let mut ann = member(&user, &mut agent, "ann", &[]);
+    let processes = |agent: &Agent, ann: &mut Child| {
+        let before = runs(&user).len();
+        ann.type_in("hello\n");
+        eventually("the command runs", || runs(&user).len() > before);
+        let bot = helper(agent.child.pid(), "udpagent-bot").expect("it runs the command");
+        let command = runs(&user).pop().unwrap();
+        [bot.as_raw_pid().to_string(), command]
+    };
+    let end = |processes: [String; 2]| {
+        eventually("both have ended", || {
+            processes.iter().all(|pid| {
+                let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+                stat.map_or(true, |stat| stat.contains(") Z "))
+            })
+        });
+    };
+
+    let running = processes(&agent, &mut ann);
+    let front = helper(agent.child.pid(), "udpagent-front").unwrap();
+    kill_process(front, Signal::KILL).unwrap();
+    end(running);
+
+    let running = processes(&agent, &mut ann);
+    agent.child.signal(Signal::TERM);
+    let (status, stderr) = agent.child.wait();
+    assert!(status.success(), "{stderr}");
+    end(running);
+
+    let mut agent = Agent::start(&user, &options);
+    let mut ann = member(&user, &mut agent, "ann", &[]);
+    let running = processes(&agent, &mut ann);
+    agent.child.kill();
+    end(running);
+}
+
+#[test]
+fn the_process_of_the_bot_has_no_descriptor_and_no_service_variable_of_the_agent() {
+    let user = User::new();
+    let notified = user.path("notify");
+    let manager = UnixDatagram::bind(&notified).unwrap();
+    let mut command = user.command("udpagent");
+    command.args(["--bind", "127.0.0.1:0", "--on-message", &bot(&user)]);
+    command.env("NOTIFY_SOCKET", &notified);
+    command.envs([
+        ("LISTEN_FDS", "1"),
+        ("LISTEN_PID", "1"),
+        ("LISTEN_FDNAMES", "x"),
+        ("WATCHDOG_USEC", "60000000"),
+        ("WATCHDOG_PID", "1"),
+        ("FDSTORE", "1"),
+        ("OWN", "kept"),
+    ]);
+    let mut agent = Agent::from(command);
+    let mut ann = member(&user, &mut agent, "ann", &[]);
+    ann.type_in("hello\n");
+    ann.stdout_line(|line| line.ends_with("(bot): ann(owner) says hello"));
+    // It has its three pipes, the folder that it lists, and what every child of this test inherits. What its parent had
+    // inherited of the agent would be there, too.
+    let listed = user.command("ls").arg("/proc/self/fd").output().unwrap();
+    let mut inherited: Vec<_> = std::str::from_utf8(&listed.stdout)
+        .unwrap()
+        .lines()
+        .collect();
+    inherited.sort_unstable();
+    let list = format!(" ['{}']", inherited.join("', '"));
+    let runs = runs(&user);
+    assert!(runs[0].ends_with(&list), "{runs:#?}");
+    for name in ["HOME", "OWN", "PATH", "USER", "XDG_STATE_HOME"] {
+        assert!(runs[0].contains(&format!("'{name}'")), "{runs:#?}");
+    }
+    for name in ["NOTIFY", "LISTEN", "WATCHDOG", "FDSTORE"] {
+        assert!(!runs[0].contains(name), "{runs:#?}");
+    }
+    drop(manager);
+
+    // Its process has its socket, which it has three times, and the standard error of the agent.
+    let opened = |pid: Pid, number: &str| {
+        let path = format!("/proc/{}/fd/{number}", pid.as_raw_pid());
+        std::fs::read_link(path).unwrap()
+    };
+    let process = helper(agent.child.pid(), "udpagent-bot").unwrap();
+    assert_eq!(opened(process, "1").to_str(), Some("/dev/null"));
+    assert_eq!(opened(process, "2"), opened(agent.child.pid(), "2"));
+    let folder = format!("/proc/{}/fd", process.as_raw_pid());
+    let all = std::fs::read_dir(folder).unwrap().flatten();
+    inherited.retain(|number| !["0", "3"].contains(number));
+    let others = all.filter(|entry| !inherited.iter().any(|number| entry.file_name() == *number));
+    let others: BTreeSet<_> = others
+        .map(|entry| std::fs::read_link(entry.path()).unwrap())
+        .collect();
+    assert_eq!(others, BTreeSet::from([opened(process, "0")]));
 }

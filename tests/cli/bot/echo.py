@@ -6,10 +6,11 @@ import os
 import sys
 import time
 
+descriptors = sorted(os.listdir("/proc/self/fd"))
 message = json.load(sys.stdin)["said"]
 if len(sys.argv) > 1:
     with open(sys.argv[1], "a") as runs:
-        print(json.dumps(message), sys.argv[2:], sorted(os.environ), file=runs)
+        print(json.dumps(message), sys.argv[2:], sorted(os.environ), descriptors, file=runs)
 text = message["text"]
 if text == "CRASH":
     print("never sent")
