@@ -225,6 +225,15 @@ pub const CHAT_TICK: Duration = Duration::from_secs(1);
 /// Time without a receipt after which a person is told that a line is not delivered: longer than a retransmission takes.
 pub const RECEIPT_LATE: Duration = Duration::from_secs(2);
 
+/// Lines of the output of a command in a chat that are shown: what a person may scroll through.
+pub const CHAT_OUTPUT_LINES: usize = 1000;
+
+/// Bytes of this output that are shown, the last line beyond.
+pub const CHAT_OUTPUT: usize = 64 << 10;
+
+/// Bytes of a line of this output. A longer one is shown as several.
+pub const CHAT_OUTPUT_LINE: usize = 4 << 10;
+
 /// Lines typed at the prompts of chats that are kept for the next one.
 pub const CHAT_HISTORY_LINES: usize = 1000;
 

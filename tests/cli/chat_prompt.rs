@@ -167,3 +167,72 @@ fn a_person_stays_in_the_chat_of_an_agent_that_is_started_again() {
     here.line("echo status $?");
     here.shows("status 0");
 }
+
+#[test]
+#[ignore = "needs tmux"]
+fn exec_in_a_chat_shows_escaped_output_and_the_outcome_only_to_the_one_who_asked() {
+    let here = Terminal::new();
+    let mut agent = here.user.agent();
+    let mut command = here.user.command("udpctl");
+    command.args(["chat", &agent.target(), "--name", "zoe"]);
+    let mut zoe = Child::start(command);
+    agent.child.stdout_line(|line| line.contains("zoe"));
+    chat(&here, &mut agent, "ann", "", "");
+    here.line(r"/exec printf 'bob: a\033[2Jb\n%s' 'two  words'");
+    here.shows("* /exec printf: exited with status 0");
+    let screen = here.screen();
+    assert!(
+        screen.contains("\n| bob: a\\u{1b}[2Jb\n| two  words\n* /exec printf: exited"),
+        "{screen}"
+    );
+    here.line("/exec sh -c 'echo oops >&2; exit 3'");
+    here.shows("* /exec sh: exited with status 3");
+    assert!(here.screen().contains("\n| oops\n"));
+    // Standard input is empty.
+    here.line("/exec sh -c 'cat; kill -9 $$'");
+    here.shows("* /exec sh: ended by signal 9 (KILL)");
+    here.line("/exec no-such-program");
+    here.shows("* /exec no-such-program: could not be started: No such file or directory");
+    here.line("/exec echo 'half");
+    here.shows("* /exec: a quote is not closed, or nothing follows a backslash; not run");
+    here.line("/exec");
+    here.shows("* /exec needs a command behind it, as in /exec uptime");
+    here.line("clear of all this");
+    zoe.stdout_line(|line| line == "ann(owner): clear of all this");
+    assert_eq!(zoe.stdout_seen(), ["ann(owner): clear of all this"]);
+    here.keys(&["C-d"]);
+    here.prompt();
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn exec_in_a_chat_goes_on_beside_messages_is_bounded_and_is_canceled_on_leaving() {
+    let here = Terminal::new();
+    let mut agent = here.user.agent();
+    let target = agent.target();
+    chat(&here, &mut agent, "ann", "", "");
+    here.line("/exec seq 1 20000");
+    here.shows("* 105001 further bytes of output are not shown");
+    here.shows("* /exec seq: exited with status 0");
+    assert!(here.screen().contains("\n| 1000\n* 105001 further"));
+    for leave in ["C-d", "C-c"] {
+        // Its endless output does not hold up the chat.
+        here.line("clear");
+        here.line("/exec yes");
+        here.is("the output", |screen| screen.contains("\n| y\n"));
+        here.line("/exec true");
+        here.shows("* a command is running; /exec again when it has ended");
+        here.line(&format!("still here {leave}"));
+        let said = format!("ann(owner): still here {leave}");
+        agent.child.stdout_line(|line| line == said);
+        here.keys(&[leave]);
+        here.shows("* /exec yes: canceled, as the chat is left");
+        here.shows("* /exec yes: canceled");
+        here.prompt();
+        let jobs = here.user.udpctl(["jobs", &target]).outcome();
+        assert!(!String::from_utf8_lossy(&jobs.stdout).contains("yes"));
+        chat(&here, &mut agent, "ann", "", "");
+    }
+    here.keys(&["C-d"]);
+    here.prompt();
+}

@@ -7,6 +7,8 @@
 pub(super) enum Command {
     /// List the members.
     Who,
+    /// Run a command line on the agent.
+    Exec(String),
     /// List the commands.
     Help,
 }
@@ -33,13 +35,24 @@ pub(super) enum Typed {
 /// Commands with their descriptions, in the order of `/help`.
 const COMMANDS: &[(&str, &str)] = &[
     ("/who", "list the members"),
+    (
+        "/exec ARGV",
+        "run a command on the agent; only you see its output",
+    ),
     ("/help", "list the commands"),
     ("/quit", "leave, as Ctrl-D does"),
 ];
 
 /// Parses a line. `None` if it is blank.
 pub(super) fn parse(line: &str) -> Option<Typed> {
-    Some(match line.trim() {
+    let trimmed = line.trim();
+    let (word, rest) = trimmed
+        .split_once(char::is_whitespace)
+        .unwrap_or((trimmed, ""));
+    if word == "/exec" {
+        return Some(Typed::Command(Command::Exec(rest.to_owned())));
+    }
+    Some(match trimmed {
         "" => return None,
         "quit" | "/quit" => Typed::Leave,
         "/who" => Typed::Command(Command::Who),
@@ -76,7 +89,9 @@ pub(super) fn hint(command: &str) -> String {
         let pairs = name.chars().zip(word.chars());
         pairs.take_while(|(a, b)| a == b).count()
     };
-    match names("").max_by_key(shared).filter(|name| shared(name) > 1) {
+    let is_path = word.rfind('/') > Some(0);
+    let nearest = names("").max_by_key(shared);
+    match nearest.filter(|name| !is_path && shared(name) > 1) {
         Some(name) => format!("did you mean {name}? /help lists the commands"),
         None => {
             "/help lists the commands, and a line that begins with // is sent with one /".into()
@@ -98,6 +113,9 @@ mod tests {
         assert_eq!(parse("//etc is a path"), line("/etc is a path"));
         assert_eq!(parse("/who "), Some(Typed::Command(Command::Who)));
         let unknown = |text: &str| Some(Typed::Unknown(text.into()));
+        let exec = |text: &str| Some(Typed::Command(Command::Exec(text.into())));
+        assert_eq!(parse("/exec  ls 'a  b' "), exec(" ls 'a  b'"));
+        assert_eq!(parse("/exec"), exec(""));
         assert_eq!(parse("/who me"), unknown("/who me"));
         assert_eq!(parse("/hlep"), unknown("/hlep"));
     }

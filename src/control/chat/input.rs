@@ -59,6 +59,7 @@ impl ChatLoop<'_> {
             }
             Typed::Command(Command::Help) => self.screen.help(),
             Typed::Command(Command::Who) => self.who(),
+            Typed::Command(Command::Exec(line)) => self.exec(&line),
             Typed::Unknown(command) => self.screen.unknown(&command),
             Typed::Leave => self.leave(),
             Typed::End => {

@@ -12,9 +12,11 @@ mod bot;
 mod command;
 mod completion;
 mod delivery;
+mod exec;
 mod input;
 mod line_history;
 mod news;
+mod output_lines;
 mod paste;
 mod plain;
 mod prompt;
@@ -34,6 +36,7 @@ use self::bot::ChatBot;
 use self::command::Typed;
 use self::completion::Members;
 use self::delivery::Delivery;
+use self::exec::Running;
 use self::paste::Paste;
 use self::prompt::PromptOptions;
 use self::screen::Screen;
@@ -42,7 +45,6 @@ use super::chat_client::{Action, ChatClient, Config, End, Purpose};
 use super::client::Client;
 use super::host_resolver::{Host, HostResolver};
 use super::limits;
-use crate::crypto::PublicKey;
 use crate::escape;
 use crate::message::RoomName;
 use crate::message::limits::{CHAT_TEXT, NAME};
@@ -114,14 +116,14 @@ pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8
     // A script that reads text would take earlier messages for new ones.
     let wants_history = screen.is_terminal() || options.format == Format::Json;
     let chat = ChatClient::new(Config {
-        slot: 0,
+        slot: client.reserve(1),
         purpose: Purpose::Chat {
             name: options.name.clone(),
             history: if wants_history { u32::MAX } else { 0 },
             room: options.room.clone(),
         },
         agent: host.agent,
-        paths: host.paths,
+        paths: host.paths.clone(),
         ticket: host.ticket,
         contact_timeout: options.contact_timeout,
         is_attended: screen.is_terminal(),
@@ -142,8 +144,9 @@ pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8
         members,
         own_name: None,
         chat,
-        agent: host.agent,
+        running: None,
         label: escape::line(host.label.as_bytes(), NAME).into_owned(),
+        host,
         options,
         failed: false,
         interrupted: false,
@@ -167,7 +170,9 @@ struct ChatLoop<'a> {
     /// Own name, once a member.
     own_name: Option<String>,
     chat: ChatClient,
-    agent: PublicKey,
+    /// Command of `/exec`.
+    running: Option<Running>,
+    host: Host,
     label: String,
     options: &'a Options<'a>,
     /// True if a message was not delivered.
@@ -257,6 +262,7 @@ impl ChatLoop<'_> {
         if let Some(bot) = self.bot.take() {
             bot.end();
         }
+        self.await_command();
         self.screen.finish(self.options.signals, self.deadline);
         self.report(&end)
     }
@@ -278,11 +284,16 @@ impl ChatLoop<'_> {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Session(event) => self.chat.on_event(event),
+            Event::Session(event) => {
+                if let Some(event) = self.on_event_of_command(event) {
+                    self.chat.on_event(event);
+                }
+            }
             Event::Failed { address, error } => {
                 self.screen.note(&format!("{address}: {error}"));
             }
             Event::Refused(refusal) => {
+                self.on_command_refused(refusal);
                 if let Some(words) = self.chat.on_refused(refusal) {
                     self.screen.note(&format!("{}: {words}", self.label));
                 }
@@ -293,6 +304,7 @@ impl ChatLoop<'_> {
 
     fn leave(&mut self) {
         self.leaving = true;
+        self.cancel_command();
         self.chat.leave();
     }
 
@@ -307,7 +319,10 @@ impl ChatLoop<'_> {
                     }
                     self.show(reply);
                 }
-                Action::Learned(ticket) => self.options.resolver.learn(&self.agent, &ticket),
+                Action::Learned(ticket) => {
+                    self.options.resolver.learn(&self.host.agent, &ticket);
+                    self.host.ticket = Some(ticket);
+                }
                 Action::Delivered { .. } => self.on_receipt(),
                 Action::Refused { text, reason } => {
                     let reason = escape::line(reason.as_bytes(), CHAT_TEXT).into_owned();

@@ -141,6 +141,9 @@ impl PlainChat<'_> {
                         let address = self.path.remote;
                         self.screen.note(&format!("plain text has no members; sent to {address}"));
                     }
+                    Typed::Command(Command::Exec(_)) => {
+                        self.screen.note("plain text runs no commands; see udpctl exec");
+                    }
                     Typed::Unknown(command) => self.screen.unknown(&command),
                     Typed::Failed(error) => {
                         self.screen.note(&format!("cannot read what is typed: {error}"));
