@@ -5,7 +5,7 @@
 //! front gives only the message; the process ends with its front, and the command with it.
 
 use std::ffi::OsString;
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use rustix::process::setsid;
 
-use crate::bot::{Bot, Command, Outcome, Words, run};
+use crate::bot::{Bot, Command, Outcome, Words, limits, run};
 use crate::message::status::{INTERNAL, SUCCESS};
 
 /// Name under which this program is the process of the bot.
@@ -87,8 +87,16 @@ fn serve(command: &Command) -> io::Result<()> {
     let mut message = Vec::new();
     loop {
         message.clear();
-        if messages.read_until(b'\n', &mut message)? == 0 {
+        let most = limits::MESSAGE + 1;
+        let length = messages
+            .by_ref()
+            .take(most)
+            .read_until(b'\n', &mut message)?;
+        if length == 0 {
             return Ok(());
+        }
+        if message.last() != Some(&b'\n') {
+            return Err(io::Error::other("a message without an end"));
         }
         let Some(outcome) = run(command, &message, socket.as_fd()) else {
             return Ok(());

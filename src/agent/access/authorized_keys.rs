@@ -150,7 +150,7 @@ pub(super) fn name_like(requested: &str, taken: impl Fn(&str) -> bool) -> String
 }
 
 /// Returns the name to ask the file for when a peer asked for `requested` at the agent `own`, whose user has this name in
-/// the chat: one that does not look like it, also after [`name_like`] has cleaned it.
+/// the chat: one that does not look like it, also once it is cleaned.
 #[must_use]
 pub fn name_apart(requested: &str, own: &str) -> String {
     let name = clean_name(requested);

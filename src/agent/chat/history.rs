@@ -1,7 +1,7 @@
 //! The last messages of the chat, for members that join later.
 //!
-//! Not the file that they are in, which is the supervisor's. Plain text is not kept, because anybody could push out with
-//! it what members have said. Invariant: there are at most as many messages of a room as configured, at most
+//! Not the file that they are in, which is the supervisor's. Plain text and answers of bots are not kept, because
+//! they could push out what members have said. Invariant: there are at most as many messages of a room as configured, at most
 //! [`limits::CHAT_HISTORY_BYTES`] bytes of them, and [`limits::CHAT_HISTORY_TOTAL`] bytes of all rooms; each is one that was said, or its beginning with the number of missing bytes.
 
 use std::collections::VecDeque;
@@ -144,6 +144,16 @@ impl History {
             self.bytes -= largest.pop();
         }
         self.rooms.retain(|room| !room.entries.is_empty());
+        // The default room is one more.
+        if self.rooms.len() > limits::CHAT_ROOMS + 1 {
+            let last = |room: &RoomHistory| room.entries.back().map_or(0, |entry| entry.at);
+            let rooms = self.rooms.iter().enumerate();
+            let oldest = rooms
+                .filter(|(_, kept)| kept.room.is_some() && kept.room != room)
+                .min_by_key(|(_, kept)| last(kept))?;
+            let oldest = oldest.0;
+            self.bytes -= self.rooms.remove(oldest).bytes;
+        }
         self.rooms[self.index_of(room.as_ref())?].entries.back()
     }
 
@@ -250,6 +260,26 @@ mod tests {
         assert_eq!(texts(&history, room(7).as_ref(), 9), [""; 0]);
         while history.pop().is_some() {}
         assert_eq!((history.bytes, history.rooms().count()), (0, 0));
+    }
+
+    #[test]
+    fn a_new_room_beyond_the_bound_pushes_out_the_one_with_the_oldest_last_message() {
+        let room = |number: u64| Some(format!("room{number}").parse().unwrap());
+        let mut history = History::new(10);
+        history.push(Earlier::new(0, None, "ann", "default"));
+        let rooms = limits::CHAT_ROOMS as u64;
+        for number in 0..rooms {
+            history.push(Earlier::new(number, room(number), "ann", "x"));
+        }
+        // Something new in the oldest one.
+        history.push(Earlier::new(rooms, room(0), "ann", "new"));
+        history.push(Earlier::new(rooms + 1, room(rooms), "ann", "x"));
+        assert_eq!(history.rooms().count(), limits::CHAT_ROOMS + 1);
+        assert_eq!(texts(&history, None, 9), ["default"]);
+        assert_eq!(texts(&history, room(0).as_ref(), 9), ["x", "new"]);
+        assert_eq!(texts(&history, room(1).as_ref(), 9), [""; 0]);
+        let sizes = history.iter().map(Earlier::size);
+        assert_eq!(sizes.sum::<usize>(), history.bytes);
     }
 
     #[test]

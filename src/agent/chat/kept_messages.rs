@@ -92,6 +92,7 @@ impl Chat {
                 unverified: false,
                 age_ms: Some(at.saturating_sub(earlier.at)),
                 room: earlier.room,
+                // Answers of bots are not kept.
                 bot: false,
             };
             // A message can always be dropped to make space, so the member is not too slow for it.

@@ -353,7 +353,10 @@ impl Chat {
             room: room.clone(),
             bot,
         };
-        self.history.add(now, room.as_ref(), &name, &text);
+        // A bot would push out what people have said.
+        if !bot {
+            self.history.add(now, room.as_ref(), &name, &text);
+        }
         let members = self.broadcast(room.as_ref(), from, &said, outbox);
         self.show(Line::Said {
             from: name,

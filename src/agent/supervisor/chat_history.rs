@@ -1,12 +1,13 @@
 //! The history of the chat over a restart of the front and of the agent.
 //!
-//! Not its delivery to members. Its file is read at the start, and written by a [`Writer`]. Invariants: once the agent
+//! Not its delivery to members. Its file is read at the start, and written by a process of its own. Invariants: once the agent
 //! serves, nothing waits for the file; what waits for the writer takes no more memory than the history; a file that cannot
 //! be read or written costs the messages in it and nothing else.
 
 mod file;
 pub mod writer;
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -34,6 +35,8 @@ pub struct ChatHistorySettings {
 pub(super) struct ChatHistory {
     kept: History,
     path: Option<PathBuf>,
+    /// Lock of the file: another agent of the same user has a chat of its own.
+    lock: Option<File>,
     writer: Option<Writer>,
     /// Messages that the writer has not taken. It is as bounded as what is kept, so that what it loses is not kept either.
     waiting: History,
@@ -58,16 +61,22 @@ impl ChatHistory {
         let Some(path) = path else {
             return history;
         };
-        let kept = if most == 0 {
-            file::remove(path).map(|()| History::new(0))
-        } else {
-            file::read(path, most)
-        };
+        let kept = file::lock(path).and_then(|lock| {
+            history.lock = Some(lock);
+            if most == 0 {
+                file::remove(path).map(|()| History::new(0))
+            } else {
+                file::read(path, most)
+            }
+        });
         match kept {
             Ok(kept) => history.kept = kept,
             Err(error) => {
                 let path = path.display();
-                tracing::warn!("{path}: {error}; the history of the chat is lost");
+                tracing::warn!(
+                    "{path}: {error}; the history of the chat does not survive a restart"
+                );
+                history.path = None;
             }
         }
         history

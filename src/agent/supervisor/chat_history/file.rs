@@ -5,7 +5,7 @@
 //! supervisor, which never waits for it once the agent serves. Invariants: the file can be read by its owner only and is
 //! bounded; a line that is no message is skipped.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -58,6 +58,27 @@ impl HistoryFile {
             (self.file, self.bytes) = replace(&self.path, &self.kept)?;
         }
         Ok(())
+    }
+}
+
+/// Locks the history for this agent, by a file beside it, which stays.
+///
+/// # Errors
+/// Another agent has it, or the file cannot be made.
+pub(super) fn lock(path: &Path) -> io::Result<File> {
+    make_directory(path)?;
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(flags.cast_signed())
+        .open(path.with_extension("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(io::Error::other("another agent uses it")),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
@@ -126,14 +147,19 @@ fn read_end(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+fn make_directory(path: &Path) -> io::Result<()> {
+    let Some(directory) = path.parent() else {
+        return Ok(());
+    };
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+}
+
 /// Puts a file with the messages in the place of the one at `path`, in one step. Returns it and its size.
 fn replace(path: &Path, kept: &History) -> io::Result<(File, u64)> {
-    if let Some(directory) = path.parent() {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)?;
-    }
+    make_directory(path)?;
     let new = path.with_extension("new");
     // One that an earlier program has left may have another mode.
     remove(&new)?;
@@ -202,6 +228,17 @@ mod tests {
             assert!(fs::metadata(&path).unwrap().len() <= MOST);
         }
         assert!(texts(&path, 100).len() > 10);
+    }
+
+    #[test]
+    fn one_agent_at_a_time_has_the_history() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state/chat");
+        let first = lock(&path).unwrap();
+        let error = lock(&path).unwrap_err().to_string();
+        assert_eq!(error, "another agent uses it");
+        drop(first);
+        lock(&path).unwrap();
     }
 
     #[test]
