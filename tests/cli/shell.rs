@@ -296,11 +296,15 @@ fn a_udpctl_whose_session_began_outside_of_its_pid_namespace_is_not_suspended() 
     let mut command = user.command("unshare");
     command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     let udpctl = env!("CARGO_BIN_EXE_udpctl");
-    let script = format!("{udpctl} exec -t {} -- cat; exit $?", agent.target());
+    let target = agent.target();
+    let script = format!("{udpctl} exec -t {target} -- sh -c 'echo ready; exec cat'; exit $?");
     let mut pty = Pty::start({
         command.args(NAMESPACE).arg(script);
         command
     });
+    pty.shows("ready\r\n");
+    assert!(pty.is_raw());
+    // An escape stands at the beginning of a line.
     pty.type_in("here\r");
     pty.shows("here\r\nhere\r\n");
     pty.type_in("~\x1a");
