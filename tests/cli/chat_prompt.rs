@@ -1,4 +1,4 @@
-//! What a person sees in a chat on a terminal: colours, times, commands, and what is said about a silent agent.
+//! The chat on a terminal as a person sees it: colours, times, commands, and what is said about a silent agent.
 
 use crate::harness::{Agent, Child, Terminal};
 

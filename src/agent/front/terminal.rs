@@ -145,7 +145,7 @@ impl Drop for Printer {
     }
 }
 
-/// What is typed, read by a thread of its own.
+/// Typed lines, read by a thread of its own.
 #[derive(Debug)]
 pub struct Input {
     typed: Receiver<Typed>,

@@ -1,4 +1,4 @@
-//! What the user does at the prompt, shared by the line editor and the threads beside it.
+//! Activity of the user at the prompt, shared by the line editor and the threads beside it.
 //!
 //! Not the text that is typed. Invariant: it is up to date once the editor has handled a key.
 
