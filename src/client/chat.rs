@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Client, Error, Host};
 use crate::control::chat_client::{Action, ChatClient, Config, End, Purpose};
 use crate::control::limits;
-use crate::message::Reply;
+use crate::message::{Reply, RequestId};
 use crate::net::Event;
 
 /// Membership in a chat; made by [`Client::chat`]. Dropping it leaves the chat.
@@ -63,9 +63,11 @@ impl<'a> Chat<'a> {
         name: Option<&str>,
     ) -> Result<Self, Error> {
         let known = client.known(host);
+        let id = RequestId(client.rng.bytes());
         let membership = ChatClient::new(Config {
             slot: client.network.reserve(1),
             purpose: Purpose::Chat {
+                id,
                 name: name.map(str::to_owned),
                 history: 0,
                 room: None,

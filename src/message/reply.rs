@@ -100,6 +100,10 @@ pub enum Reply {
         /// Name of the room. Default: none, the default room.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         room: Option<RoomName>,
+        /// Position of the last message that the history of the room has, before those that follow. Default: none, the
+        /// history is empty.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        position: Option<u64>,
     },
     /// Message from another member.
     Said {
@@ -120,6 +124,10 @@ pub enum Reply {
         /// True if a bot has said it; a bot does not answer it. Default: false.
         #[serde(default, skip_serializing_if = "is_false")]
         bot: bool,
+        /// Position of the message in the history of the room, larger than that of each message before. Default: none,
+        /// the message is not kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        position: Option<u64>,
     },
     /// A member has joined the room.
     Came {
@@ -141,8 +149,11 @@ pub enum Reply {
     Delivered {
         /// Number that `say` gave it.
         number: u64,
-        /// Number of members that it was passed on to.
+        /// Number of members that it was passed on to; 0 if it had been passed on before.
         members: u32,
+        /// Position of the message in the history of the room. Default: none, the message is not kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        position: Option<u64>,
     },
     /// Messages were dropped, because this controller reads too slowly.
     Missed {

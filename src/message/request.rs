@@ -75,6 +75,15 @@ pub enum Request {
         /// Name of the room, which is made if it does not exist. Default: none, the default room.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         room: Option<RoomName>,
+        /// Id of the membership, which the controller draws at random. A later `chat` of the same key with the same id
+        /// continues the membership after a lost session: under its name, if that is free, and without saying a message
+        /// twice that the history has. Default: none, a membership that cannot be continued.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<RequestId>,
+        /// Position of the last message that this controller has seen, 0 if there was none: of the earlier messages only those behind it
+        /// follow, after the number of those that are no longer kept (`missed`). Default: none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<u64>,
     },
     /// In a `chat` call, or opens a call for one message (`udpctl send`). Answered with `delivered`.
     Say {

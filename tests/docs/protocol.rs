@@ -168,6 +168,8 @@ fn requests() -> Vec<Request> {
             Request::Cancel {} => Request::Resize(window),
             Request::Resize(_) => Request::Ping {},
             Request::Ping {} => Request::Chat {
+                after: None,
+                id: None,
                 name: Some("x".into()),
                 history: 1,
                 room: room(),
@@ -280,11 +282,13 @@ fn replies() -> Vec<Reply> {
                 listed: true,
             },
             Reply::Registered { .. } => Reply::Joined {
+                position: None,
                 name: name(),
                 room: room(),
                 members: vec![name()],
             },
             Reply::Joined { .. } => Reply::Said {
+                position: None,
                 from: name(),
                 text: name(),
                 unverified: true,
@@ -301,6 +305,7 @@ fn replies() -> Vec<Reply> {
                 room: room(),
             },
             Reply::Left { .. } => Reply::Delivered {
+                position: None,
                 number: 0,
                 members: 0,
             },

@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use crate::agent::limits;
-use crate::message::RoomName;
 use crate::message::limits::MEMBER_NAME;
+use crate::message::{RequestId, RoomName};
 
 /// Bytes that a message takes beside its name and text.
 const OVERHEAD: usize = 64;
@@ -27,10 +27,26 @@ pub struct Earlier {
     pub from: String,
     /// The message, not escaped.
     pub text: String,
+    /// Position in its room: one more than that of the message before. The first one has the time of the room's history
+    /// in its upper half, in seconds since 1970, so that positions grow even if a history is lost.
+    #[serde(default)]
+    pub position: u64,
+    /// Id that its controller gave it.
+    #[serde(default)]
+    pub id: Option<MessageId>,
+}
+
+/// Id of a message that a controller says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MessageId {
+    /// Id of the membership.
+    pub member: RequestId,
+    /// Number of the message in it.
+    pub number: u64,
 }
 
 impl Earlier {
-    /// Returns a message whose name and text are cut to their bounds.
+    /// Returns a message at position 0 and without an id, whose name and text are cut to their bounds.
     #[must_use]
     pub fn new(at: u64, room: Option<RoomName>, from: &str, text: &str) -> Self {
         Self {
@@ -38,6 +54,8 @@ impl Earlier {
             room,
             from: beginning(from, MEMBER_NAME).to_owned(),
             text: cut(text),
+            position: 0,
+            id: None,
         }
     }
 
@@ -71,6 +89,8 @@ fn beginning(text: &str, most: usize) -> &str {
 pub struct SavedHistory {
     /// Largest number of messages of a room.
     pub most: usize,
+    /// Time in milliseconds since 1970.
+    pub now: u64,
     /// The messages, those of a room oldest first. Their times are their ages.
     pub earlier: Vec<Earlier>,
 }
@@ -197,6 +217,17 @@ impl History {
             .flat_map(move |entries| entries.iter().skip(entries.len().saturating_sub(count)))
     }
 
+    /// Returns true if a controller has said a message before: it is kept, or only later ones of its membership are.
+    #[must_use]
+    pub fn has(&self, room: Option<&RoomName>, id: MessageId) -> bool {
+        let of_member = self
+            .last(room, usize::MAX)
+            .filter_map(|entry| entry.id.filter(|kept| kept.member == id.member));
+        let mut numbers = of_member.map(|kept| kept.number).peekable();
+        let is_behind_all = numbers.peek().is_some_and(|oldest| id.number < *oldest);
+        is_behind_all || numbers.any(|number| number == id.number)
+    }
+
     /// Returns all messages, those of a room oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Earlier> {
         self.rooms.iter().flat_map(|room| &room.entries)
@@ -280,6 +311,26 @@ mod tests {
         assert_eq!(texts(&history, room(1).as_ref(), 9), [""; 0]);
         let sizes = history.iter().map(Earlier::size);
         assert_eq!(sizes.sum::<usize>(), history.bytes);
+    }
+
+    #[test]
+    fn a_message_with_an_id_is_known_even_when_only_later_ones_are_kept() {
+        let [member, other] = [1, 2].map(|id| RequestId([id; 16]));
+        let mut history = History::new(3);
+        for number in [0, 1, 2, 4, 5] {
+            history.push(Earlier {
+                id: Some(MessageId { member, number }),
+                ..Earlier::new(0, None, "ann", "x")
+            });
+        }
+        let known = |member, number| history.has(None, MessageId { member, number });
+        let numbers: Vec<_> = (0..8).filter(|&number| known(member, number)).collect();
+        assert_eq!(numbers, [0, 1, 2, 4, 5]);
+        assert!(!known(other, 0));
+        assert!(!history.has(
+            "room".parse().ok().as_ref(),
+            MessageId { member, number: 0 }
+        ));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Invariant: what is new takes no more memory than the history, however long nobody takes it.
 
-use super::history::{Earlier, History, SavedHistory};
+use super::history::{Earlier, History, MessageId, SavedHistory};
 use super::member::Weight;
 use super::{CallRef, Chat, Outbox};
 use crate::message::{Reply, RoomName};
@@ -17,13 +17,76 @@ pub(super) struct KeptMessages {
     new: History,
     /// Age in milliseconds that a message may have had at time 0 of the clock.
     offset: u64,
+    /// Time at which the history was taken, and the same in milliseconds since 1970.
+    taken: (Instant, u64),
 }
 
+/// Bits of a position that count the messages of a history.
+const COUNT_BITS: u32 = 32;
+
 impl KeptMessages {
-    pub(super) fn add(&mut self, now: Instant, room: Option<&RoomName>, from: &str, text: &str) {
-        let entry = Earlier::new(self.at(now), room.cloned(), from, text);
-        self.all.push(entry.clone());
+    /// Adds a message. Returns its position, if it is kept.
+    pub(super) fn add(
+        &mut self,
+        now: Instant,
+        room: Option<&RoomName>,
+        (from, text): (&str, &str),
+        id: Option<MessageId>,
+    ) -> Option<u64> {
+        let position = match self.last_position(room) {
+            Some(last) => last.saturating_add(1),
+            None => self.first_position(now),
+        };
+        let entry = Earlier {
+            position,
+            id,
+            ..Earlier::new(self.at(now), room.cloned(), from, text)
+        };
+        self.all.push(entry.clone())?;
         self.new.push(entry);
+        Some(position)
+    }
+
+    /// Returns true if a message was said before.
+    pub(super) fn has(&self, room: Option<&RoomName>, id: MessageId) -> bool {
+        self.all.has(room, id)
+    }
+
+    /// Returns the position of the last message of a room.
+    pub(super) fn last_position(&self, room: Option<&RoomName>) -> Option<u64> {
+        let last = self.all.last(room, 1).next();
+        last.map(|last| last.position)
+    }
+
+    /// Returns the position of the first message of a history that begins now.
+    fn first_position(&self, now: Instant) -> u64 {
+        let (taken, unix_ms) = self.taken;
+        let seconds = (unix_ms / 1000).saturating_add(now.since(taken).as_secs());
+        seconds.clamp(1, u64::from(u32::MAX)) << COUNT_BITS
+    }
+
+    /// Returns the last `count` messages of a room behind a position, and the number of those behind it that are not
+    /// among them, as far as that is known.
+    fn behind(
+        &self,
+        room: Option<&RoomName>,
+        count: u32,
+        after: Option<u64>,
+    ) -> (u64, Vec<Earlier>) {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        // A position that is not reached yet is of another history.
+        let after = after.filter(|after| Some(*after) <= self.last_position(room));
+        let all = self.all.last(room, count);
+        let all = all.filter(|entry| after.is_none_or(|after| entry.position > after));
+        let all: Vec<_> = all.cloned().collect();
+        let missing = match (after, all.first()) {
+            (Some(after), Some(oldest)) => {
+                let first = oldest.position >> COUNT_BITS << COUNT_BITS;
+                oldest.position - (after + 1).max(first)
+            }
+            (None, _) | (_, None) => 0,
+        };
+        (missing, all)
     }
 
     /// Returns the rooms that have messages, with the time of the last one.
@@ -50,17 +113,23 @@ impl Chat {
             new: History::new(history.most),
             // No sum of times overflows, whatever a damaged file says.
             offset: oldest.unwrap_or(0).min(u64::MAX / 2),
+            taken: (now, history.now),
         };
         let at = kept.at(now);
-        for Earlier {
-            at: age,
-            room,
-            from,
-            text,
-        } in history.earlier
-        {
-            let at = at.saturating_sub(age);
-            kept.all.push(Earlier::new(at, room, &from, &text));
+        for entry in history.earlier {
+            // Positions grow, whatever a damaged file says.
+            let last = kept.last_position(entry.room.as_ref());
+            let next = last.map_or(1, |last| last.saturating_add(1));
+            kept.all.push(Earlier {
+                position: entry.position.max(next).min(u64::MAX / 2),
+                id: entry.id,
+                ..Earlier::new(
+                    at.saturating_sub(entry.at),
+                    entry.room,
+                    &entry.from,
+                    &entry.text,
+                )
+            });
         }
         self.history = kept;
     }
@@ -75,16 +144,16 @@ impl Chat {
         &mut self,
         now: Instant,
         to: CallRef,
-        count: u32,
+        (count, after): (u32, Option<u64>),
         outbox: &mut Outbox,
     ) {
         let Some(index) = self.index_of(to) else {
             return;
         };
         let at = self.history.at(now);
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
         let room = self.members[index].room.as_ref();
-        let all: Vec<_> = self.history.all.last(room, count).cloned().collect();
+        let (missing, all) = self.history.behind(room, count, after);
+        self.members[index].miss(missing);
         for earlier in all {
             let said = Reply::Said {
                 from: earlier.from,
@@ -94,6 +163,7 @@ impl Chat {
                 room: earlier.room,
                 // Answers of bots are not kept.
                 bot: false,
+                position: Some(earlier.position),
             };
             // A message can always be dropped to make space, so the member is not too slow for it.
             let _ = self.members[index].send(Weight::News, &said, outbox);

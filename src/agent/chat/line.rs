@@ -70,6 +70,7 @@ impl Line {
                 room,
                 bot,
             } => Reply::Said {
+                position: None,
                 from: from.clone(),
                 text: text.clone(),
                 unverified: false,
@@ -87,6 +88,7 @@ impl Line {
                     length: *length,
                 };
                 Reply::Said {
+                    position: None,
                     from: remote.to_string(),
                     text: String::from_utf8_lossy(text.trimmed()).into_owned(),
                     unverified: true,

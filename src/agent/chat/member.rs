@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::agent::limits;
 use crate::agent::outbox::{CallRef, Outbox};
 use crate::crypto::PublicKey;
-use crate::message::{Reply, RoomName, to_line};
+use crate::message::{Reply, RequestId, RoomName, to_line};
 use crate::session::limits::CONSUMED_REPORT;
 use crate::wire::Lane;
 
@@ -36,6 +36,8 @@ pub(super) struct Member {
     pub(super) key: PublicKey,
     pub(super) name: String,
     pub(super) room: Option<RoomName>,
+    /// Id of the membership, over its sessions.
+    pub(super) id: Option<RequestId>,
     /// Bytes written to its control lane.
     written: u64,
     /// Bytes of them that it has consumed.
@@ -46,17 +48,18 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) const fn new(
+    pub(super) fn new(
         call: CallRef,
         key: PublicKey,
-        name: String,
-        room: Option<RoomName>,
+        (name, room): (String, Option<RoomName>),
+        id: Option<RequestId>,
     ) -> Self {
         Self {
             call,
             key,
             name,
             room,
+            id,
             written: 0,
             consumed: 0,
             waiting: VecDeque::new(),
@@ -90,6 +93,11 @@ impl Member {
             self.drop_oldest_news()?;
         }
         Ok(())
+    }
+
+    /// Counts messages that come before the next line and are not sent.
+    pub(super) const fn miss(&mut self, messages: u64) {
+        self.missed = self.missed.saturating_add(messages);
     }
 
     /// Notes that the member has consumed every byte below `consumed`.

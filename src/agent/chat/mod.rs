@@ -20,6 +20,7 @@ mod history;
 mod kept_messages;
 mod line;
 mod member;
+mod membership;
 mod name;
 mod pace;
 mod plain;
@@ -30,7 +31,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-pub use history::{Earlier, History, SavedHistory};
+pub use history::{Earlier, History, MessageId, SavedHistory};
 pub use line::Line;
 pub use plain::PlainLimiter;
 pub use reply_template::{BareTemplate, ReplyTemplate};
@@ -48,7 +49,6 @@ use crate::message::{Reply, Request, RoomName, to_line};
 use crate::net::PlainText;
 use crate::session::Path;
 use crate::time::Instant;
-use crate::wire::Lane;
 
 /// The members of the chat, and the lines and datagrams to deliver.
 #[derive(Debug, Default)]
@@ -71,7 +71,12 @@ struct Author {
     room: Option<RoomName>,
     /// True if it is a bot.
     bot: bool,
+    /// Id of the message, if it has one.
+    id: Option<MessageId>,
 }
+
+/// Result of a message: the number of its receivers, and its position in the history.
+type Said = Result<(u32, Option<u64>), String>;
 
 impl Chat {
     /// Returns a chat without members, of an agent with this name. `reply` is the template for
@@ -112,10 +117,12 @@ impl Chat {
                 name,
                 history,
                 room,
+                id,
+                after,
             } => {
                 let member = (member.key, &known[..]);
-                if self.join(from, member, (name.as_deref(), room), outbox) {
-                    self.send_history(now, from, history, outbox);
+                if self.join(from, member, (name.as_deref(), room, id), outbox) {
+                    self.send_history(now, from, (history, after), outbox);
                 }
             }
             Request::Say {
@@ -126,12 +133,14 @@ impl Chat {
             } => {
                 let name = name::of_key(known, &self.name);
                 let exists = self.check_exists(room.as_ref());
-                let author = Author { name, room, bot };
-                let said = exists.and_then(|()| self.say(now, Some(from), author, text, outbox));
-                let reply = match said {
-                    Ok(members) => Reply::Delivered { number, members },
-                    Err(reason) => Reply::Unsupported { reason },
+                let author = Author {
+                    name,
+                    room,
+                    bot,
+                    id: None,
                 };
+                let said = exists.and_then(|()| self.say(now, Some(from), author, text, outbox));
+                let reply = receipt(number, said);
                 outbox.last_reply(from, &reply);
             }
             Request::Exec(_)
@@ -171,16 +180,13 @@ impl Chat {
                 name: member.name.clone(),
                 room: member.room.clone(),
                 bot,
+                id: member.id.map(|member| MessageId { member, number }),
             };
             self.say(now, Some(from), author, text, outbox)
         } else {
             Err("a message of a chat goes to the room of the chat".into())
         };
-        let reply = match said {
-            Ok(members) => Reply::Delivered { number, members },
-            Err(reason) => Reply::Unsupported { reason },
-        };
-        self.send_vital(from, &reply, outbox);
+        self.send_vital(from, &receipt(number, said), outbox);
     }
 
     /// Notes that the controller has consumed every byte of the control lane below `consumed`.
@@ -190,21 +196,12 @@ impl Chat {
         }
     }
 
-    /// Notes that the controller has ended a call, or that its session is over. If the session
-    /// still exists, the last reply is sent.
-    pub fn on_gone(&mut self, _now: Instant, call: CallRef, outbox: &mut Outbox) {
-        let Some(index) = self.index_of(call) else {
-            return;
-        };
-        outbox.write(call, Lane::Control, Bytes::new(), true);
-        self.remove(index, outbox);
-    }
-
     /// Processes a line typed at the agent.
     pub fn on_typed(&mut self, now: Instant, text: &str, outbox: &mut Outbox) {
         if text.is_empty() {
             return;
         }
+        let position = self.history.add(now, None, (&self.name, text), None);
         let said = Reply::Said {
             from: self.name.clone(),
             text: text.to_owned(),
@@ -212,9 +209,9 @@ impl Chat {
             age_ms: None,
             room: None,
             bot: false,
+            position,
         };
         self.broadcast(None, None, &said, outbox);
-        self.history.add(now, None, &self.name, text);
         let datagram = Bytes::from(format!("{text}\n"));
         for path in self.plain.audience(now) {
             if self.datagrams.len() < limits::CHAT_DRAIN {
@@ -229,6 +226,7 @@ impl Chat {
             name: self.name.clone(),
             room: None,
             bot: true,
+            id: None,
         };
         // It has the length of a message at most.
         let _ = self.say(now, None, author, text, outbox);
@@ -263,6 +261,7 @@ impl Chat {
             age_ms: None,
             room: None,
             bot: false,
+            position: None,
         };
         self.broadcast(None, None, &said, outbox);
         self.show(Line::Plain {
@@ -287,51 +286,6 @@ impl Chat {
         self.datagrams.pop_front()
     }
 
-    /// Adds a member. Returns false if it was refused.
-    fn join(
-        &mut self,
-        call: CallRef,
-        (key, known): (PublicKey, &str),
-        (requested, room): (Option<&str>, Option<RoomName>),
-        outbox: &mut Outbox,
-    ) -> bool {
-        let of_key = self.members.iter().filter(|member| member.key == key);
-        if of_key.count() >= limits::CHAT_MEMBERS_PER_KEY {
-            outbox.last_reply(call, &unsupported("this key is in the chat too many times"));
-            return false;
-        }
-        if self.members.len() >= limits::CHAT_MEMBERS {
-            outbox.last_reply(call, &unsupported("the chat is full"));
-            return false;
-        }
-        if let Some(room) = &room
-            && let Err(reason) = self.enter(key, room)
-        {
-            outbox.last_reply(call, &Reply::Unsupported { reason });
-            return false;
-        }
-        let present = self.members.iter().filter(|member| member.room == room);
-        let present: Vec<_> = present.map(|member| member.name.clone()).collect();
-        let name = name::choose(known, requested, &self.name, |name| {
-            present.iter().any(|present| present == name)
-        });
-        let joined = Reply::Joined {
-            name: name.clone(),
-            members: present,
-            room: room.clone(),
-        };
-        let came = Reply::Came {
-            name: name.clone(),
-            room: room.clone(),
-        };
-        self.broadcast(room.as_ref(), None, &came, outbox);
-        let member = Member::new(call, key, name.clone(), room.clone());
-        self.members.push(member);
-        self.send_vital(call, &joined, outbox);
-        self.show(Line::Came { name, room });
-        true
-    }
-
     /// Passes a message of a member, or of a bot, on. Returns the number of receivers.
     fn say(
         &mut self,
@@ -340,11 +294,25 @@ impl Chat {
         author: Author,
         text: String,
         outbox: &mut Outbox,
-    ) -> Result<u32, String> {
+    ) -> Said {
         if text.len() > CHAT_TEXT {
             return Err(format!("a message has at most {CHAT_TEXT} bytes"));
         }
-        let Author { name, room, bot } = author;
+        let Author {
+            name,
+            room,
+            bot,
+            id,
+        } = author;
+        // A bot would push out what people have said.
+        let mut position = None;
+        if !bot {
+            // Its receipt was lost with a session.
+            if id.is_some_and(|id| self.history.has(room.as_ref(), id)) {
+                return Ok((0, None));
+            }
+            position = self.history.add(now, room.as_ref(), (&name, &text), id);
+        }
         let said = Reply::Said {
             from: name.clone(),
             text: text.clone(),
@@ -352,11 +320,8 @@ impl Chat {
             age_ms: None,
             room: room.clone(),
             bot,
+            position,
         };
-        // A bot would push out what people have said.
-        if !bot {
-            self.history.add(now, room.as_ref(), &name, &text);
-        }
         let members = self.broadcast(room.as_ref(), from, &said, outbox);
         self.show(Line::Said {
             from: name,
@@ -364,7 +329,7 @@ impl Chat {
             room,
             bot,
         });
-        Ok(members)
+        Ok((members, position))
     }
 
     /// Sends a reply to all members of a room except `but`. Returns their number.
@@ -399,16 +364,6 @@ impl Chat {
         }
     }
 
-    fn remove(&mut self, index: usize, outbox: &mut Outbox) {
-        let Member { name, room, .. } = self.members.remove(index);
-        let left = Reply::Left {
-            name: name.clone(),
-            room: room.clone(),
-        };
-        self.broadcast(room.as_ref(), None, &left, outbox);
-        self.show(Line::Left { name, room });
-    }
-
     fn show(&mut self, line: Line) {
         if self.lines.len() < limits::CHAT_DRAIN {
             self.lines.push_back(line);
@@ -421,6 +376,18 @@ impl Chat {
 
     fn index_of(&self, call: CallRef) -> Option<usize> {
         self.members.iter().position(|member| member.call == call)
+    }
+}
+
+/// Returns the answer to a message.
+fn receipt(number: u64, said: Said) -> Reply {
+    match said {
+        Ok((members, position)) => Reply::Delivered {
+            number,
+            members,
+            position,
+        },
+        Err(reason) => Reply::Unsupported { reason },
     }
 }
 

@@ -4,7 +4,6 @@
 
 use super::terminal::Typed;
 use super::thread::Thread;
-use crate::agent::chat::Earlier;
 use crate::agent::ipc::ToSupervisor;
 use crate::time::Instant;
 
@@ -68,10 +67,7 @@ impl Thread {
     /// Queues them without sending them at once.
     pub(super) fn queue_history(&mut self) {
         while let Some(earlier) = self.service.chat().0.poll_history() {
-            let Earlier {
-                room, from, text, ..
-            } = earlier;
-            let message = ToSupervisor::Said(room, from, text);
+            let message = ToSupervisor::Said(earlier);
             self.service.processes().send(&message);
         }
     }

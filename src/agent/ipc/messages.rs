@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::extent::Extent;
 use crate::agent::access::PolicyFiles;
-use crate::agent::chat::{ReplyTemplate, SavedHistory};
+use crate::agent::chat::{Earlier, ReplyTemplate, SavedHistory};
 use crate::agent::config::LogFormat;
 use crate::agent::jobs::{self, Digest, Force, JobId, Output, Restored, Start, Status};
 use crate::agent::sandbox::{self, InForce};
 use crate::agent::switch::Switch;
 use crate::crypto::PublicKey;
-use crate::message::{Cause, RequestId, RoomName, Window};
+use crate::message::{Cause, RequestId, Window};
 use crate::net;
 use crate::peer_addr::PeerAddr;
 use crate::process::Account;
@@ -200,8 +200,8 @@ pub enum ToSupervisor {
     Forget(JobId),
     /// Write a line to the audit.
     Record(Vec<u8>),
-    /// A member, or the agent's user, has said something in a room of the chat: name and text.
-    Said(Option<RoomName>, String, String),
+    /// A member, or the agent's user, has said something in a room of the chat. Its time is not used.
+    Said(Earlier),
     /// An INIT with this fingerprint was answered.
     InitSeen(u64),
     /// A session was opened.

@@ -18,7 +18,6 @@ use self::writer::Writer;
 use super::{Supervisor, limits};
 use crate::agent::chat::{Earlier, History, SavedHistory};
 use crate::duration;
-use crate::message::RoomName;
 use crate::time::Instant;
 
 /// Configuration of the history.
@@ -83,8 +82,12 @@ impl ChatHistory {
     }
 
     /// Adds a message that has just been said.
-    fn add(&mut self, now: Instant, room: Option<RoomName>, from: &str, text: &str) {
-        let entry = Earlier::new(unix_ms(), room, from, text);
+    fn add(&mut self, now: Instant, said: Earlier) {
+        let entry = Earlier {
+            position: said.position,
+            id: said.id,
+            ..Earlier::new(unix_ms(), said.room, &said.from, &said.text)
+        };
         if self.kept.push(entry.clone()).is_some() && self.path.is_some() {
             self.waiting.push(entry);
             self.behind.get_or_insert(now);
@@ -100,6 +103,7 @@ impl ChatHistory {
         };
         SavedHistory {
             most: self.kept.most(),
+            now,
             earlier: self.kept.iter().map(aged).collect(),
         }
     }
@@ -172,14 +176,8 @@ impl Supervisor {
     }
 
     /// Keeps a message of the chat.
-    pub(super) fn keep_said(
-        &mut self,
-        now: Instant,
-        room: Option<RoomName>,
-        from: &str,
-        text: &str,
-    ) {
-        self.chat_history.add(now, room, from, text);
+    pub(super) fn keep_said(&mut self, now: Instant, said: Earlier) {
+        self.chat_history.add(now, said);
         self.write_chat_history(now);
     }
 

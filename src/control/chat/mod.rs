@@ -46,10 +46,10 @@ use super::client::Client;
 use super::host_resolver::{Host, HostResolver};
 use super::limits;
 use crate::escape;
-use crate::message::RoomName;
 use crate::message::limits::{CHAT_TEXT, NAME};
 use crate::message::status::INTERRUPTED;
-use crate::net::Event;
+use crate::message::{RequestId, RoomName};
+use crate::net::{self, Event};
 
 /// Exit status if everything was delivered and the chat was left as requested.
 const DELIVERED: u8 = 0;
@@ -118,6 +118,7 @@ pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8
     let chat = ChatClient::new(Config {
         slot: client.reserve(1),
         purpose: Purpose::Chat {
+            id: RequestId(net::rng()?.bytes()),
             name: options.name.clone(),
             history: if wants_history { u32::MAX } else { 0 },
             room: options.room.clone(),

@@ -60,8 +60,9 @@ impl ChatLoop<'_> {
                 self.screen.note(&format!("{who} left"));
             }
             Reply::Missed { messages } => {
-                self.screen
-                    .note(&format!("{messages} messages missed: they came too fast"));
+                self.screen.note(&format!(
+                    "{messages} messages missed: they came too fast, or are no longer kept"
+                ));
             }
             Reply::Joined { .. }
             | Reply::Came { .. }

@@ -20,6 +20,7 @@
 
 mod end;
 mod leave;
+mod receive;
 mod reconnect;
 mod silence;
 mod unacknowledged;
@@ -37,7 +38,7 @@ use crate::control::contact::{self, Contact};
 use crate::control::limits;
 use crate::crypto::PublicKey;
 use crate::message::limits::CHAT_TEXT;
-use crate::message::{CloseCode, LineError, Lines, Reply, Request, RoomName, to_line};
+use crate::message::{CloseCode, Lines, Reply, Request, RequestId, RoomName, to_line};
 use crate::session::{Command, Event, Path, SessionHandle, StreamEvent, Ticket};
 use crate::wire::{CallId, Lane, StreamId};
 
@@ -46,6 +47,8 @@ use crate::wire::{CallId, Lane, StreamId};
 pub enum Purpose {
     /// Membership in the chat.
     Chat {
+        /// Id of the membership, drawn at random: by it, the agent recognizes this side after a lost session.
+        id: RequestId,
         /// Name to ask for.
         name: Option<String>,
         /// Number of earlier messages wanted.
@@ -156,6 +159,8 @@ pub struct ChatClient {
     lines: Lines,
     /// True while a member of the chat.
     joined: bool,
+    /// Position of the last message that was heard or said, 0 before the first one.
+    position: Option<u64>,
     /// Messages without a receipt, oldest first.
     unacknowledged: VecDeque<Unacknowledged>,
     unacknowledged_bytes: usize,
@@ -188,6 +193,7 @@ impl ChatClient {
             rejoins: None,
             lines: Lines::default(),
             joined: false,
+            position: None,
             unacknowledged: VecDeque::new(),
             unacknowledged_bytes: 0,
             next: 0,
@@ -311,76 +317,6 @@ impl ChatClient {
 
     fn session(&self) -> SessionHandle {
         self.contact.session()
-    }
-
-    fn on_data(&mut self, data: &[u8], fin: bool) {
-        self.lines.push(data);
-        while let Some(line) = self.lines.next::<Reply>() {
-            match line {
-                Ok(reply) => self.on_reply(reply),
-                // A message of a later version.
-                Err(LineError::Malformed(_)) => {}
-                Err(LineError::TooLong) => return self.end(End::LineTooLong),
-            }
-        }
-        if self.state == State::Ended {
-            return;
-        }
-        if !data.is_empty() {
-            self.command(Command::Consumed {
-                session: self.session(),
-                stream: STREAM,
-                bytes: data.len() as u64,
-            });
-        }
-        if fin {
-            self.on_fin();
-        }
-    }
-
-    fn on_reply(&mut self, reply: Reply) {
-        match reply {
-            Reply::Delivered { number, members } => {
-                if self.forget(number).is_some() {
-                    self.actions
-                        .push_back(Action::Delivered { number, members });
-                }
-                self.leave_if_done();
-            }
-            Reply::Unsupported { reason } => self.on_message_refused(reason),
-            Reply::Denied {} => self.end(End::Denied),
-            Reply::Joined { .. } => {
-                self.joined = true;
-                if self.rejoins.is_some() {
-                    self.actions.push_back(Action::Back);
-                }
-                self.actions.push_back(Action::Heard(reply));
-                self.leave_if_done();
-            }
-            Reply::Said { .. } | Reply::Came { .. } | Reply::Left { .. } | Reply::Missed { .. } => {
-                self.actions.push_back(Action::Heard(reply));
-            }
-            Reply::Accepted { .. }
-            | Reply::Started { .. }
-            | Reply::Exit { .. }
-            | Reply::Jobs { .. }
-            | Reply::Pong { .. }
-            | Reply::Registered { .. }
-            | Reply::NoJob {}
-            | Reply::Done {} => {}
-        }
-    }
-
-    /// Handles a refusal. Replies come in order, so in a chat it concerns the oldest message.
-    fn on_message_refused(&mut self, reason: String) {
-        let oldest = self.unacknowledged.front().filter(|_| self.joined);
-        let Some(number) = oldest.map(|message| message.number) else {
-            return self.end(End::Refused(reason));
-        };
-        if let Some(text) = self.forget(number) {
-            self.actions.push_back(Action::Refused { text, reason });
-        }
-        self.leave_if_done();
     }
 
     fn remember(&mut self, text: String, author: Author) -> u64 {

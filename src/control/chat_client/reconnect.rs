@@ -47,14 +47,21 @@ impl ChatClient {
     pub(super) fn open(&mut self) {
         let first = match &self.purpose {
             Purpose::Chat {
+                id,
                 name,
                 history,
                 room,
             } => Request::Chat {
                 name: name.clone(),
                 room: room.clone(),
-                // Who was a member has seen the earlier messages.
-                history: if self.rejoins.is_none() { *history } else { 0 },
+                id: Some(*id),
+                // Who was a member wants all that was said meanwhile.
+                history: if self.rejoins.is_none() {
+                    *history
+                } else {
+                    u32::MAX
+                },
+                after: self.position.filter(|_| self.rejoins.is_some()),
             },
             Purpose::Send { room, text } => Request::Say {
                 number: 0,

@@ -7,7 +7,10 @@ use crate::wire::Early;
 
 mod rejoining;
 
+const MEMBER: RequestId = RequestId([7; 16]);
+
 const MEMBERSHIP: Purpose = Purpose::Chat {
+    id: MEMBER,
     name: None,
     history: 0,
     room: None,
@@ -15,6 +18,7 @@ const MEMBERSHIP: Purpose = Purpose::Chat {
 
 fn joined(name: &str, members: Vec<String>) -> Reply {
     Reply::Joined {
+        position: None,
         name: name.into(),
         members,
         room: None,
@@ -22,6 +26,8 @@ fn joined(name: &str, members: Vec<String>) -> Reply {
 }
 
 const JOIN: Request = Request::Chat {
+    after: None,
+    id: Some(MEMBER),
     name: None,
     history: 0,
     room: None,
@@ -170,7 +176,11 @@ fn say(number: u64, text: &str) -> Request {
 
 fn delivered(number: u64) -> Reply {
     let members = 1;
-    Reply::Delivered { number, members }
+    Reply::Delivered {
+        position: None,
+        number,
+        members,
+    }
 }
 
 #[test]
@@ -301,6 +311,7 @@ fn a_chat_that_is_drained_says_so_once_and_stays_until_it_is_left() {
     let from = String::from("bob");
     let unverified = false;
     scene.replies(&Reply::Said {
+        position: None,
         from,
         text,
         unverified,

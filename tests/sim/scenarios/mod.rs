@@ -2,6 +2,7 @@
 
 mod at_most_once;
 mod chaos;
+mod chat;
 mod datagram_size;
 mod ecn;
 mod fleet;

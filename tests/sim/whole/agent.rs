@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use udpagent::agent::access::{Accounts, InviteRefused, Policy, PolicySource, Registration};
 use udpagent::agent::audit::{Audit, Event, Record, Unwritten};
+use udpagent::agent::chat::SavedHistory;
 use udpagent::agent::core::{Config, Service};
 use udpagent::agent::jobs::{self};
 use udpagent::crypto::PublicKey;
@@ -137,6 +138,11 @@ fn front(
     for (key, request, digest, at) in forgotten {
         service.remember(key, request, digest, at);
     }
+    let history = SavedHistory {
+        most: WholeAgent::CHAT_HISTORY,
+        ..SavedHistory::default()
+    };
+    service.chat().0.restore_history(now, history);
     let restored = supervisor.borrow_mut().restored();
     for job in restored {
         service.restore(now, job);
@@ -145,6 +151,9 @@ fn front(
 }
 
 impl WholeAgent {
+    /// Messages of a room that are kept for those who join later.
+    pub const CHAT_HISTORY: usize = 100;
+
     /// Adds an agent to the simulation.
     pub fn new(sim: &mut Simulation) -> Self {
         let log: Rc<RefCell<Log>> = Rc::default();
@@ -332,6 +341,8 @@ impl ServiceApp {
 
     fn take_commands(&mut self, out: &mut Vec<Command>) {
         while self.service.poll_note().is_some() {}
+        let chat = self.service.chat().0;
+        while chat.poll_history().is_some() || chat.poll_line().is_some() {}
         while !self.may_crash()
             && let Some(command) = self.service.poll_command()
         {

@@ -7,6 +7,8 @@ const MOST: usize = 3;
 
 fn join_with_history(scene: &mut Scene, now: Instant, number: u64, history: u32) {
     let request = Request::Chat {
+        after: None,
+        id: None,
         name: None,
         history,
         room: None,
@@ -38,6 +40,7 @@ fn history(scene: &mut Scene, number: u64) -> Vec<(String, String, Option<u64>)>
 fn a_member_that_joins_gets_the_history_it_asks_for_with_ages() {
     let mut scene = Scene::with(&["ann"]);
     let saved = SavedHistory {
+        now: 0,
         most: MOST,
         earlier: vec![earlier(u64::MAX, "oldest"), earlier(5000, "old")],
     };
@@ -78,6 +81,7 @@ fn a_history_that_nobody_takes_is_bounded_and_one_of_no_messages_is_empty() {
     scene.chat.restore_history(
         NOW,
         SavedHistory {
+            now: 0,
             most: MOST,
             earlier: Vec::new(),
         },
@@ -94,6 +98,7 @@ fn a_history_that_nobody_takes_is_bounded_and_one_of_no_messages_is_empty() {
 fn a_slow_member_that_joins_gets_no_more_history_than_its_credit() {
     let mut scene = Scene::with(&["ann"]);
     let saved = SavedHistory {
+        now: 0,
         most: limits::MAX_CHAT_HISTORY,
         earlier: (0..100)
             .map(|_| earlier(0, &"\u{1}".repeat(4000)))

@@ -9,6 +9,7 @@ fn a_joining_member_gets_the_list_of_members_and_the_others_are_told() {
     scene.join(2, "ann");
     scene.join(3, "host");
     let joined = |name: &str, members: &[&str]| Reply::Joined {
+        position: None,
         name: name.into(),
         room: None,
         members: members.iter().map(|&member| member.into()).collect(),

@@ -11,6 +11,8 @@ fn room(name: &str) -> Option<RoomName> {
 impl Scene {
     fn enter(&mut self, number: u64, name: &str, room: Option<RoomName>) {
         let request = Request::Chat {
+            after: None,
+            id: None,
             name: None,
             history: 9,
             room,
@@ -38,6 +40,7 @@ impl Scene {
 
     fn keep_history(&mut self) {
         let history = SavedHistory {
+            now: 0,
             most: 10,
             earlier: Vec::new(),
         };
@@ -47,6 +50,7 @@ impl Scene {
 
 fn joined(room: Option<RoomName>, members: &[&str], name: &str) -> Reply {
     Reply::Joined {
+        position: None,
         name: name.into(),
         members: members.iter().map(|&member| member.into()).collect(),
         room,
@@ -72,12 +76,14 @@ fn messages_members_and_news_stay_in_their_room() {
     assert_eq!(
         scene.sends(9, room("build")),
         [Reply::Delivered {
+            position: None,
             number: 0,
             members: 2
         }]
     );
     scene.chat.on_gone(NOW, call(3), &mut scene.outbox);
     let said = |from: &str, text: &str| Reply::Said {
+        position: None,
         bot: false,
         from: from.into(),
         text: text.into(),
@@ -136,6 +142,7 @@ fn a_room_ends_with_its_last_member_unless_it_has_a_history() {
             assert_eq!(
                 answer,
                 [Reply::Delivered {
+                    position: Some((1 << 32) + 1),
                     number: 0,
                     members: 0
                 }]

@@ -97,6 +97,8 @@ fn a_chat_session_is_closed_when_its_key_is_removed() {
         alice,
         0,
         &Request::Chat {
+            after: None,
+            id: None,
             name,
             history: 0,
             room: None,
@@ -125,6 +127,8 @@ fn a_session_of_a_removed_key_carries_nothing_but_the_result_of_its_command() {
         alice,
         1,
         &Request::Chat {
+            after: None,
+            id: None,
             name: None,
             history: 0,
             room: None,

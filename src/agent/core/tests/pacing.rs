@@ -22,6 +22,8 @@ fn say(number: u64) -> Request {
 fn join(harness: &mut Harness, number: u64, key: crate::crypto::PublicKey) -> CallRef {
     let session = harness.open(number, key);
     let join = Request::Chat {
+        after: None,
+        id: None,
         name: None,
         history: 0,
         room: None,

@@ -118,6 +118,8 @@ fn a_copy_of_early_data_sends_no_signal_and_says_nothing() {
         bot: false,
     };
     let chat = Request::Chat {
+        after: None,
+        id: None,
         name: None,
         history: 0,
         room: None,

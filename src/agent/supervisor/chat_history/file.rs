@@ -91,13 +91,12 @@ pub(super) fn line(entry: &Earlier) -> Vec<u8> {
 
 /// Returns the message of a line.
 pub(super) fn parse(line: &[u8]) -> Option<Earlier> {
-    let Earlier {
-        at,
-        room,
-        from,
-        text,
-    } = serde_json::from_slice(line).ok()?;
-    Some(Earlier::new(at, room, &from, &text))
+    let said: Earlier = serde_json::from_slice(line).ok()?;
+    Some(Earlier {
+        position: said.position,
+        id: said.id,
+        ..Earlier::new(said.at, said.room, &said.from, &said.text)
+    })
 }
 
 /// Reads at most `most` messages of each room. Without the file, there are none.

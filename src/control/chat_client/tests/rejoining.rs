@@ -4,6 +4,32 @@
 
 use super::*;
 
+/// Returns the request that joins again, with all messages behind a position.
+fn rejoin(after: u64) -> Request {
+    let Request::Chat { name, room, id, .. } = JOIN else {
+        unreachable!("it joins a chat");
+    };
+    Request::Chat {
+        name,
+        history: u32::MAX,
+        room,
+        id,
+        after: Some(after),
+    }
+}
+
+fn said(position: Option<u64>) -> Reply {
+    Reply::Said {
+        from: "bob".into(),
+        text: "x".into(),
+        unverified: false,
+        age_ms: None,
+        room: None,
+        bot: false,
+        position,
+    }
+}
+
 #[test]
 fn a_lost_chat_is_joined_again_and_messages_without_a_receipt_sent_again() {
     let mut scene = Scene::chat();
@@ -16,7 +42,7 @@ fn a_lost_chat_is_joined_again_and_messages_without_a_receipt_sent_again() {
     scene.closes(Closed::Unreachable);
     assert_ne!(scene.chat.session(), first);
     scene.connected();
-    assert_eq!(scene.asked(), [JOIN, say(1, "two")]);
+    assert_eq!(scene.asked(), [rejoin(0), say(1, "two")]);
     scene.replies(&joined("ann-2", vec!["ann".into()]));
     scene.replies(&delivered(1));
     assert_eq!(scene.chat.undelivered().count(), 0);
@@ -46,9 +72,55 @@ fn a_chat_is_joined_again_with_the_newest_ticket_after_a_restart_a_reset_or_a_us
         assert_eq!(scene.end(), None);
         assert_eq!(scene.ticket, Some(TICKET));
         scene.connected();
-        assert_eq!(scene.asked(), [JOIN]);
+        assert_eq!(scene.asked(), [rejoin(0)]);
         scene.replies(&joined("ann", Vec::new()));
     }
+}
+
+#[test]
+fn a_member_that_joins_again_requests_what_is_behind_the_last_position_that_it_has_seen() {
+    let mut scene = Scene::chat();
+    scene.replies(&said(Some(5)));
+    scene.replies(&said(None));
+    assert!(matches!(
+        scene.heard[..],
+        [.., Action::Heard(Reply::Said { position: None, .. }), _]
+    ));
+    scene.closes(Closed::Lost);
+    scene.connected();
+    assert_eq!(scene.asked(), [rejoin(5)]);
+    // The session is lost before what was said meanwhile has arrived.
+    let Reply::Joined {
+        name,
+        members,
+        room,
+        ..
+    } = joined("ann", Vec::new())
+    else {
+        unreachable!("as it says");
+    };
+    let position = Some(9);
+    scene.replies(&Reply::Joined {
+        name,
+        members,
+        room,
+        position,
+    });
+    scene.replies(&said(Some(6)));
+    scene.closes(Closed::Lost);
+    scene.connected();
+    assert_eq!(scene.asked(), [rejoin(6)]);
+    scene.replies(&joined("ann", Vec::new()));
+    scene.chat.say("one".into()).unwrap();
+    let (number, members, position) = (0, 1, Some(7));
+    scene.replies(&Reply::Delivered {
+        number,
+        members,
+        position,
+    });
+    scene.closes(Closed::Lost);
+    scene.connected();
+    assert_eq!(scene.asked(), [rejoin(7)]);
 }
 
 #[test]
@@ -62,7 +134,7 @@ fn a_chat_is_joined_again_for_as_long_as_its_user_stays() {
         assert_eq!(scene.end(), None);
     }
     scene.connected();
-    assert_eq!(scene.asked(), [JOIN, say(0, "one")]);
+    assert_eq!(scene.asked(), [rejoin(0), say(0, "one")]);
 
     let mut scene = Scene::chat();
     scene.closes(Closed::Lost);
@@ -101,7 +173,7 @@ fn a_person_waits_for_an_agent_that_was_shut_down_and_a_script_does_not() {
         if is_attended {
             scene.closes(Closed::Unreachable);
             scene.connected();
-            assert_eq!(scene.asked(), [JOIN]);
+            assert_eq!(scene.asked(), [rejoin(0)]);
         }
     }
 }
@@ -136,5 +208,5 @@ fn an_agent_that_answers_and_takes_nobody_as_a_member_is_asked_again_after_a_sil
     assert_ne!(scene.chat.session(), session);
     assert!(scene.closed && scene.heard.is_empty(), "{:?}", scene.heard);
     scene.connected();
-    assert_eq!(scene.asked(), [JOIN]);
+    assert_eq!(scene.asked(), [rejoin(0)]);
 }

@@ -1,0 +1,122 @@
+//! Tests of members that have lost their session and join again.
+
+use super::*;
+use crate::agent::chat::SavedHistory;
+use crate::message::RequestId;
+
+const FIRST: u64 = 1 << 32;
+
+/// Joins again under an id, after a position.
+fn rejoins(scene: &mut Scene, number: u64, member: &Controller, id: u8, after: Option<u64>) {
+    let request = Request::Chat {
+        name: None,
+        history: u32::MAX,
+        room: None,
+        id: Some(RequestId([id; 16])),
+        after,
+    };
+    let outbox = &mut scene.outbox;
+    scene
+        .chat
+        .on_call(NOW, call(number), member, request, outbox);
+}
+
+fn with_history(most: usize) -> Scene {
+    let mut scene = Scene::new();
+    let (now, earlier) = (0, Vec::new());
+    let history = SavedHistory { most, now, earlier };
+    scene.chat.restore_history(NOW, history);
+    scene
+}
+
+fn texts(heard: &[Reply]) -> Vec<&str> {
+    let texts = heard.iter().filter_map(|reply| match reply {
+        Reply::Said { text, .. } => Some(text.as_str()),
+        _ => None,
+    });
+    texts.collect()
+}
+
+fn name(heard: &[Reply]) -> &str {
+    match &heard[0] {
+        Reply::Joined { name, .. } => name,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_member_takes_over_its_lost_session_and_nobody_else_can() {
+    let mut scene = with_history(10);
+    scene.join(1, "bob");
+    rejoins(&mut scene, 2, &known("ann"), 7, None);
+    assert_eq!(name(&scene.heard(2)), "ann");
+    scene.heard(1);
+    // The lost session is a member still.
+    rejoins(&mut scene, 3, &known("ann"), 7, Some(0));
+    assert_eq!(name(&scene.heard(3)), "ann");
+    scene.deliver();
+    assert!(scene.sent[&call(2)].2, "the call of the lost session ends");
+    assert_eq!(scene.heard(1), [], "neither left nor came");
+    scene.says(2, 0, "from the lost session");
+    assert_eq!(scene.heard(1), []);
+    // Another device of the same key, and another key with the same id.
+    rejoins(&mut scene, 4, &known("ann"), 8, Some(0));
+    assert_eq!(name(&scene.heard(4)), "ann#2");
+    let eve = Controller {
+        key: PublicKey([9; 32]),
+        ..known("eve")
+    };
+    rejoins(&mut scene, 5, &eve, 7, Some(0));
+    assert_eq!(name(&scene.heard(5)), "eve");
+    scene.chat.on_gone(NOW, call(2), &mut scene.outbox);
+    assert_eq!(scene.chat.members.len(), 4);
+}
+
+#[test]
+fn a_member_hears_what_is_behind_its_position_and_the_number_of_what_is_lost() {
+    let mut scene = with_history(3);
+    scene.join(1, "bob");
+    for number in 0..5 {
+        scene.says(1, number, &number.to_string());
+    }
+    scene.heard(1);
+    let missed = |messages| Reply::Missed { messages };
+    for (call, after, expected, lost) in [
+        (2, None, &["2", "3", "4"][..], 0),
+        (3, Some(0), &["2", "3", "4"], 2),
+        (4, Some(FIRST), &["2", "3", "4"], 1),
+        (5, Some(FIRST + 1), &["2", "3", "4"], 0),
+        (6, Some(FIRST + 2), &["3", "4"], 0),
+        (7, Some(FIRST + 4), &[], 0),
+        // A position of a history that the agent has lost, by a clock that was ahead.
+        (8, Some(u64::MAX), &["2", "3", "4"], 0),
+    ] {
+        rejoins(&mut scene, call, &known("ann"), 7, after);
+        let heard = scene.heard(call);
+        assert_eq!(texts(&heard), expected, "after {after:?}");
+        let is_missed = heard.get(1) == Some(&missed(lost));
+        assert_eq!(is_missed, lost > 0, "after {after:?}: {heard:?}");
+    }
+}
+
+#[test]
+fn a_message_whose_receipt_was_lost_is_passed_on_once() {
+    let mut scene = with_history(10);
+    scene.join(1, "bob");
+    rejoins(&mut scene, 2, &known("ann"), 7, None);
+    scene.says(2, 0, "one");
+    scene.says(2, 1, "two");
+    scene.heard(1);
+    rejoins(&mut scene, 3, &known("ann"), 7, Some(0));
+    scene.heard(3);
+    scene.says(3, 1, "two");
+    scene.says(3, 2, "three");
+    let receipt = |number, members, position| Reply::Delivered {
+        number,
+        members,
+        position,
+    };
+    let receipts = [receipt(1, 0, None), receipt(2, 1, Some(FIRST + 2))];
+    assert_eq!(scene.heard(3), receipts);
+    assert_eq!(texts(&scene.heard(1)), ["three"]);
+}
