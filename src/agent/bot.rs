@@ -1,8 +1,9 @@
 //! The bot of the agent: a process that runs its command, and the side of the front, which may start nothing.
 //!
-//! The supervisor starts the process together with each front and connects the two by a socket. Each message is a line on it,
-//! and each outcome too, in turn. Invariants: what is run is fixed by the arguments that the supervisor gives, and the
-//! front gives only the message; the process ends with its front, and the command with it.
+//! The supervisor starts the process, anew if it has ended, and sends the front the other end of its socket on a channel.
+//! Each message is a line on that socket, and each outcome too, in turn. Invariants: what is run is fixed by the arguments
+//! that the supervisor gives, and the front gives only the message; the process ends with its front, and with each command end
+//! all processes that it has left.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -13,10 +14,13 @@ use std::path::Path;
 use std::process::{self, Stdio};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::setsid;
 
-use crate::bot::{Bot, Command, Outcome, Words, limits, run};
+use crate::agent::ipc::receive_descriptors;
+use crate::bot::{Bot, Command, Failure, Outcome, Words, limits, run};
 use crate::message::status::{INTERNAL, SUCCESS};
+use crate::process::{KILL_TIME, MARKER, become_subreaper, end_children};
 
 /// Name under which this program is the process of the bot.
 pub const NAME: &str = "udpagent-bot";
@@ -32,11 +36,17 @@ const SERVICE_VARIABLES: [&str; 7] = [
     "FDSTORE",
 ];
 
-/// Starts the process of a bot, with its end of the socket.
+/// Starts the process of a bot, with its end of the socket. `marker` is the value of [`MARKER`] in the environment of the
+/// command and its descendants.
 ///
 /// # Errors
 /// The program cannot be executed, or the system has no process left.
-pub fn launch(program: &Path, command: &Command, socket: OwnedFd) -> io::Result<process::Child> {
+pub fn launch(
+    program: &Path,
+    command: &Command,
+    marker: &str,
+    socket: OwnedFd,
+) -> io::Result<process::Child> {
     let mut process = process::Command::new(program);
     for name in SERVICE_VARIABLES {
         process.env_remove(name);
@@ -45,6 +55,7 @@ pub fn launch(program: &Path, command: &Command, socket: OwnedFd) -> io::Result<
         .arg0(NAME)
         .arg(command.timeout.as_millis().to_string())
         .args(command.words.all())
+        .env(MARKER, marker)
         .stdin(Stdio::from(socket))
         // Lines of the chat are on that of the agent.
         .stdout(Stdio::null())
@@ -82,6 +93,8 @@ fn parse(mut args: impl Iterator<Item = OsString>) -> Option<Command> {
 
 /// Answers messages until the front is gone.
 fn serve(command: &Command) -> io::Result<()> {
+    // What a command leaves becomes a child of this process, whatever session it has.
+    become_subreaper()?;
     let socket = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
     let mut messages = BufReader::new(socket.try_clone()?);
     let mut message = Vec::new();
@@ -98,7 +111,11 @@ fn serve(command: &Command) -> io::Result<()> {
         if message.last() != Some(&b'\n') {
             return Err(io::Error::other("a message without an end"));
         }
-        let Some(outcome) = run(command, &message, socket.as_fd()) else {
+        let outcome = run(command, &message, socket.as_fd());
+        if !end_children(KILL_TIME) {
+            eprintln!("{NAME}: a process of the command cannot be ended");
+        }
+        let Some(outcome) = outcome else {
             return Ok(());
         };
         let mut line = serde_json::to_vec(&outcome)?;
@@ -110,17 +127,53 @@ fn serve(command: &Command) -> io::Result<()> {
     }
 }
 
-/// Returns the bot of a front, at the other end of the socket. `wake` is called when it has an event.
+/// Returns the bot of a front. `channel` receives the sockets of its processes; `wake` is called when it has an event.
+///
+/// While there is no process, messages wait.
 ///
 /// # Errors
 /// The thread cannot be started.
-pub fn connect(socket: OwnedFd, wake: impl Fn() + Send + 'static) -> io::Result<Bot> {
-    let mut outcomes = BufReader::new(UnixStream::from(socket));
+pub fn connect(channel: OwnedFd, wake: impl Fn() + Send + 'static) -> io::Result<Bot> {
+    let mut process = None;
     let ask = move |message: &[u8]| -> Option<Outcome> {
-        outcomes.get_mut().write_all(message).ok()?;
-        let mut line = Vec::new();
-        outcomes.read_until(b'\n', &mut line).ok()?;
-        serde_json::from_slice(&line).ok()
+        let mut socket = match process.take() {
+            Some(socket) if !is_hung_up(&socket) => socket,
+            _ => next_process(&channel)?,
+        };
+        match exchange(&mut socket, message) {
+            Ok(outcome) => {
+                process = Some(socket);
+                Some(outcome)
+            }
+            // The message is not repeated: it may be what has ended the process.
+            Err(_) => Some(Outcome::Failed(Failure::of_process())),
+        }
     };
     Bot::start(ask, wake)
+}
+
+/// Waits for a process. Returns its socket, or `None` if the supervisor starts none any more.
+fn next_process(channel: &OwnedFd) -> Option<BufReader<UnixStream>> {
+    loop {
+        let received = receive_descriptors(channel).ok()?;
+        let socket = BufReader::new(UnixStream::from(received.into_iter().next_back()?));
+        // That of a process that has ended meanwhile is passed over.
+        if !is_hung_up(&socket) {
+            return Some(socket);
+        }
+    }
+}
+
+fn exchange(socket: &mut BufReader<UnixStream>, message: &[u8]) -> io::Result<Outcome> {
+    socket.get_mut().write_all(message)?;
+    let mut line = Vec::new();
+    socket.read_until(b'\n', &mut line)?;
+    Ok(serde_json::from_slice(&line)?)
+}
+
+/// True if the other end of a socket is closed.
+fn is_hung_up(socket: &BufReader<UnixStream>) -> bool {
+    let mut events = [PollFd::new(socket.get_ref(), PollFlags::empty())];
+    let polled = poll(&mut events, Some(&Timespec::default()));
+    polled.is_err() || events[0].revents().contains(PollFlags::HUP)
 }

@@ -39,6 +39,15 @@ impl Failure {
         }
     }
 
+    /// Returns the failure of a command whose process has ended without an outcome.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self {
+            reason: "the process that runs it has ended".to_owned(),
+            last_line: None,
+        }
+    }
+
     /// Returns the failure of a command that was killed after its time.
     #[must_use]
     pub fn of_time(timeout: Duration, stderr: &[u8]) -> Self {

@@ -54,7 +54,7 @@ pub use endings::Endings;
 pub use environment::{MARKER, PATH, RefusedVariable, clean_environment, is_acceptable};
 pub use leader::{Exit, Process};
 pub use login::check_user;
-pub use orphans::{become_subreaper, reap_orphans};
+pub use orphans::{become_subreaper, end_children, reap_orphans};
 pub use pipe::Pipe;
 pub use procfs::has_procfs;
 pub use rustix::process::{Pid, Resource, Signal};

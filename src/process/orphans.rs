@@ -6,9 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{WaitId, WaitIdOptions, getpid, set_child_subreaper, waitid};
+use rustix::process::{
+    PidfdFlags, Signal, WaitId, WaitIdOptions, getpid, kill_process, pidfd_open,
+    set_child_subreaper, waitid,
+};
 
 use super::child::Memory;
 use super::child::ended::{ended_child, session_of};
@@ -53,6 +58,35 @@ pub fn reap_orphans() -> usize {
     };
     let reap = |&pid: &Pid| reap(pid) == Reaped::Ended;
     abandoned + children().into_iter().filter(orphan).filter(reap).count()
+}
+
+/// Kills and reaps all children of this program, and those that they leave to it, for at most `time`. Returns false if some
+/// are left: they wait for a device, or run as a user whom this program may not signal. For a program that has no other children
+/// and serves nobody meanwhile.
+#[must_use]
+pub fn end_children(time: Duration) -> bool {
+    let until = Instant::now() + time;
+    loop {
+        match waitid(WaitId::All, WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
+            Ok(Some(_)) | Err(Errno::INTR) => continue,
+            Err(_) => return true,
+            Ok(None) => {}
+        }
+        // None is reaped before it is waited for, so each number is still its own.
+        let killed = |pid: &Pid| kill_process(*pid, Signal::KILL).is_ok();
+        let killed: Vec<Pid> = children().into_iter().filter(killed).collect();
+        let handle = killed
+            .first()
+            .map(|&pid| pidfd_open(pid, PidfdFlags::empty()));
+        let left = until.saturating_duration_since(Instant::now());
+        let (Some(Ok(handle)), Ok(timeout)) = (handle, Timespec::try_from(left)) else {
+            return false;
+        };
+        let mut events = [PollFd::new(&handle, PollFlags::IN)];
+        if left.is_zero() || poll(&mut events, Some(&timeout)).is_err() {
+            return false;
+        }
+    }
 }
 
 /// Result of reaping a child without waiting.

@@ -49,7 +49,8 @@ pub struct Tree {
 
 impl Tree {
     /// Returns the tree of a new leader.
-    pub(super) fn new(leader: Pid, spec: &Spec) -> Self {
+    #[must_use]
+    pub fn new(leader: Pid, spec: &Spec) -> Self {
         Self {
             leader,
             started: Entry::read(leader).map_or(0, |entry| entry.started),
@@ -421,8 +422,7 @@ mod tests {
 
     #[test]
     fn children_of_a_process_that_reused_a_members_id_are_no_members() {
-        // 210 was a member when it was read. Then it ended, and an unrelated process got the id and forked a
-        // child, which was read later.
+        // 210 was a member when it was read. Then an unrelated process got its id and forked a child, which was read later.
         let mut processes = initial_processes();
         let of_job = Simulated {
             pid: 210,

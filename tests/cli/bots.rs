@@ -232,13 +232,18 @@ fn the_bot_of_an_agent_goes_on_after_a_reload_and_after_the_death_of_its_process
     let first = other_than(&agent, None);
     assert_eq!(user.udpagent(["reload"]).outcome().status, 0);
     ask("two");
-    let second = other_than(&agent, first);
-    kill_process(second.unwrap(), Signal::KILL).unwrap();
-    agent
-        .child
-        .stderr_line(|line| line.ends_with("the front has ended; starting it anew"));
-    ask("three");
-    other_than(&agent, second);
+    // Neither the front nor a session ends with it.
+    let front = helper(agent.child.pid(), "udpagent-front");
+    let mut last = other_than(&agent, first);
+    for text in ["three", "four"] {
+        kill_process(last.unwrap(), Signal::KILL).unwrap();
+        agent.child.stderr_line(|line| {
+            line.ends_with("on-message: its process has ended; starting it anew")
+        });
+        ask(text);
+        last = other_than(&agent, last);
+    }
+    assert_eq!(helper(agent.child.pid(), "udpagent-front"), front);
     eventually("the process that has ended is reaped", || {
         children(agent.child.pid()).is_empty()
     });
@@ -324,6 +329,41 @@ fn a_stubborn_command_of_the_bot_ends_with_the_front_and_with_the_agent() {
 }
 
 #[test]
+fn what_the_command_of_a_bot_leaves_in_another_session_ends_with_the_command_and_with_its_process()
+{
+    let user = User::new();
+    let left =
+        r#"setsid sh -c "echo \$\$ >>RUNS; exec sleep 600" & while ! test -s RUNS; do :; done"#
+            .replace("RUNS", &user.path("runs").display().to_string());
+    let script = format!("read line; {left}; case $line in *WAIT*) sleep 600;; esac; echo done");
+    let command = format!("sh -c '{script}'");
+    let mut agent = Agent::start(&user, &["--bind", "127.0.0.1:0", "--on-message", &command]);
+    let mut ann = member(&user, &mut agent, "ann", &[]);
+    let has_ended = |pid: &str| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+        stat.map_or(true, |stat| stat.contains(") Z "))
+    };
+    ann.type_in("hello\n");
+    ann.stdout_line(|line| line.ends_with("(bot): done"));
+    let first = runs(&user).pop().unwrap();
+    assert!(first.parse::<u32>().is_ok() && has_ended(&first), "{first}");
+
+    // Its process is killed while the command runs. The message is not answered, and the next one is.
+    ann.type_in("WAIT\n");
+    eventually("the command has left something", || runs(&user).len() == 2);
+    let left = runs(&user).pop().unwrap();
+    assert!(!has_ended(&left));
+    let process = helper(agent.child.pid(), "udpagent-bot").unwrap();
+    kill_process(process, Signal::KILL).unwrap();
+    let failure = "on-message: the process that runs it has ended";
+    agent.child.stderr_line(|line| line.ends_with(failure));
+    eventually("what it has left has ended", || has_ended(&left));
+    ann.type_in("again\n");
+    ann.stdout_line(|line| line.ends_with("(bot): done"));
+    eventually("nothing is left", || children(agent.child.pid()).is_empty());
+}
+
+#[test]
 fn the_process_of_the_bot_has_no_descriptor_and_no_service_variable_of_the_agent() {
     let user = User::new();
     let notified = user.path("notify");
@@ -363,7 +403,7 @@ fn the_process_of_the_bot_has_no_descriptor_and_no_service_variable_of_the_agent
     }
     drop(manager);
 
-    // Its process has its socket, which it has three times, and the standard error of the agent.
+    // Its process has its socket, which it has three times, /proc, and the standard error of the agent.
     let opened = |pid: Pid, number: &str| {
         let path = format!("/proc/{}/fd/{number}", pid.as_raw_pid());
         std::fs::read_link(path).unwrap()
@@ -378,5 +418,8 @@ fn the_process_of_the_bot_has_no_descriptor_and_no_service_variable_of_the_agent
     let others: BTreeSet<_> = others
         .map(|entry| std::fs::read_link(entry.path()).unwrap())
         .collect();
-    assert_eq!(others, BTreeSet::from([opened(process, "0")]));
+    assert_eq!(
+        others,
+        BTreeSet::from([opened(process, "0"), "/proc".into()])
+    );
 }

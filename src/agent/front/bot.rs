@@ -1,7 +1,8 @@
 //! The bot of the agent in the front: messages of members for it, and its answers for the chat.
 //!
-//! Not its process ([`agent::bot`](crate::agent::bot)). Invariant: only a verified message of a member in the
-//! default room that is no bot starts the command: neither what is typed at the agent nor plain text does.
+//! Not its process ([`agent::bot`](crate::agent::bot)). Invariants: only a verified message of a member in the
+//! default room that is no bot starts the command: neither what is typed at the agent nor plain text does; the end of its
+//! process ends nothing else.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -14,12 +15,12 @@ use crate::bot::{Bot, Event, Outcome};
 pub struct FrontBot(Bot);
 
 impl FrontBot {
-    /// Connects to the process of the bot. `wake` is called when there is an event.
+    /// Returns the bot whose processes come on a channel. `wake` is called when there is an event.
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn new(socket: OwnedFd, wake: impl Fn() + Send + 'static) -> io::Result<Self> {
-        connect(socket, wake).map(Self)
+    pub fn new(channel: OwnedFd, wake: impl Fn() + Send + 'static) -> io::Result<Self> {
+        connect(channel, wake).map(Self)
     }
 
     /// Gives the command a line of the chat, if it is a message to answer.
@@ -42,10 +43,7 @@ impl FrontBot {
     }
 
     /// Returns the lines of the next answers. Failures are logged.
-    ///
-    /// # Errors
-    /// The process of the bot is gone.
-    pub fn poll(&mut self) -> io::Result<Vec<String>> {
+    pub fn poll(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         while let Some(event) = self.0.poll() {
             match event {
@@ -67,9 +65,10 @@ impl FrontBot {
                     event = "bot_dropped",
                     "on-message: messages came too fast; not answered: {messages}"
                 ),
-                Event::Gone => return Err(io::ErrorKind::UnexpectedEof.into()),
+                // The supervisor is gone, or has another front.
+                Event::Gone => tracing::debug!("on-message: there are no more answers"),
             }
         }
-        Ok(lines)
+        lines
     }
 }

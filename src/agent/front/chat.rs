@@ -27,12 +27,7 @@ impl Thread {
     /// Processes answers of the bot.
     pub(super) fn take_answers(&mut self, now: Instant) {
         let Some(bot) = &mut self.bot else { return };
-        let Ok(lines) = bot.poll() else {
-            // The supervisor starts a new front and a new bot.
-            self.lost = true;
-            return;
-        };
-        for line in lines {
+        for line in bot.poll() {
             let (chat, outbox) = self.service.chat();
             chat.on_answer(now, line, outbox);
         }

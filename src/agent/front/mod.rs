@@ -54,7 +54,7 @@ pub struct Parts {
     pub inputs: RingFile,
     /// Carriers of datagrams.
     pub carriers: Vec<Box<dyn Carrier>>,
-    /// Socket of the bot's process; `None` if there is no bot.
+    /// Channel of the sockets of the bot's processes; `None` if there is no bot.
     pub bot: Option<OwnedFd>,
     /// Socket of log lines; `None` if the log is that of the embedding program.
     pub log: Option<OwnedFd>,

@@ -125,14 +125,14 @@ impl Thread {
         Ok(())
     }
 
-    /// Answers messages of the chat by a bot, if there is one. Its process is at the other end of the socket.
+    /// Answers messages of the chat by a bot, if there is one. Its processes come on the channel.
     pub(super) fn open_bot(
         &mut self,
-        socket: Option<OwnedFd>,
+        channel: Option<OwnedFd>,
         wake: impl Fn() + Send + 'static,
     ) -> io::Result<()> {
-        self.bot = socket
-            .map(|socket| FrontBot::new(socket, wake))
+        self.bot = channel
+            .map(|channel| FrontBot::new(channel, wake))
             .transpose()?;
         Ok(())
     }

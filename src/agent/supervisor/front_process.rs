@@ -3,6 +3,8 @@
 //! Not what it does. Invariant: at most one front exists; a front that ends at once is started at most once in a
 //! second.
 
+mod bot;
+
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -11,8 +13,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::{Supervisor, limits, task_process};
-use crate::agent::bot;
+use self::bot::BotProcess;
+use super::{Supervisor, limits};
 use crate::agent::ipc::FRONT;
 use crate::agent::ipc::{Frames, Setup, ToFront, ToSupervisor, send_descriptors};
 use crate::bot::Command as BotCommand;
@@ -25,12 +27,8 @@ pub struct FrontProcess {
     descriptors: Vec<OwnedFd>,
     /// Makes the first message.
     setup: Box<dyn Fn(&Supervisor) -> Setup + Send>,
-    /// Command of the bot, if there is one.
-    bot: Option<BotCommand>,
-    /// Process ids of bots, which end on their own when their front does.
-    bots: Vec<i32>,
-    /// That of the present front.
-    present_bot: Option<i32>,
+    /// The bot, if there is one.
+    bot: Option<BotProcess>,
     child: Option<Child>,
     started: Option<Instant>,
     next: Instant,
@@ -47,12 +45,10 @@ impl FrontProcess {
         setup: impl Fn(&Supervisor) -> Setup + Send + 'static,
     ) -> Self {
         Self {
+            bot: bot.map(|command| BotProcess::new(program.clone(), command)),
             program,
             descriptors,
             setup: Box::new(setup),
-            bot,
-            bots: Vec::new(),
-            present_bot: None,
             child: None,
             started: None,
             next: Instant::ZERO,
@@ -80,9 +76,9 @@ impl FrontProcess {
         let outputs = supervisor.shared.outputs.read_only()?;
         let stdin = rustix::stdio::stdin();
         let inputs = supervisor.shared.inputs.file();
-        let bot = self.start_bot()?;
+        let bot = self.bot.as_mut().map(BotProcess::on_front).transpose()?;
         // A front without a bot gets another descriptor in its place, which is no socket.
-        let bot = bot.as_ref().map_or(inputs, |socket| socket.as_fd());
+        let bot = bot.as_ref().map_or(inputs, |channel| channel.as_fd());
         let mut descriptors: Vec<BorrowedFd<'_>> = vec![stdin, outputs.as_fd(), inputs, bot];
         descriptors.extend(self.descriptors.iter().map(OwnedFd::as_fd));
         send_descriptors(&own, &descriptors)?;
@@ -98,17 +94,17 @@ impl FrontProcess {
         Ok(connection)
     }
 
-    /// Starts the process of the bot, if there is one. Returns the socket of its front. If there will be no front, the
-    /// process ends with this socket.
-    fn start_bot(&mut self) -> io::Result<Option<UnixStream>> {
-        let Some(command) = &self.bot else {
-            return Ok(None);
-        };
-        let (own, other) = UnixStream::pair()?;
-        let child = bot::launch(&self.program, command, other.into())?;
-        self.present_bot = i32::try_from(child.id()).ok();
-        self.bots.extend(self.present_bot);
-        Ok(Some(own))
+    /// Starts the process of the bot, if there is one and it is due.
+    pub fn serve_bot(&mut self, now: Instant, supervisor: &mut Supervisor) {
+        if let Some(bot) = &mut self.bot {
+            bot.serve(now, supervisor);
+        }
+    }
+
+    /// Returns the next deadline of the bot.
+    #[must_use]
+    pub fn bot_deadline(&self) -> Option<Instant> {
+        self.bot.as_ref().and_then(BotProcess::next_start)
     }
 
     /// Returns the descriptors of the bound sockets.
@@ -151,16 +147,15 @@ impl FrontProcess {
         self.next = now + self.delay;
     }
 
-    /// Reaps it if it has ended. It is killed if its bot has ended, so that the next front has another.
-    pub fn reap(&mut self) {
-        task_process::reap(&mut self.bots);
-        if self
-            .present_bot
-            .is_some_and(|bot| !self.bots.contains(&bot))
-        {
-            self.present_bot = None;
-            self.end();
+    /// Reaps it, and processes of the bot, if they have ended.
+    pub fn reap(&mut self, now: Instant, supervisor: &mut Supervisor) {
+        if let Some(bot) = &mut self.bot {
+            bot.reap(now, supervisor);
         }
+        self.reap_front();
+    }
+
+    fn reap_front(&mut self) {
         if let Some(child) = &mut self.child
             && matches!(child.try_wait(), Ok(Some(_)) | Err(_))
         {
@@ -182,7 +177,7 @@ impl FrontProcess {
         if let Some(child) = &mut self.child {
             let _ = child.kill();
         }
-        self.reap();
+        self.reap_front();
     }
 }
 

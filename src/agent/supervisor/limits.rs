@@ -115,6 +115,15 @@ pub const FRONT_RESTART_MAX: Duration = Duration::from_secs(1);
 /// Time after which a front counts as sound, so that the next start is not delayed.
 pub const FRONT_SOUND: Duration = Duration::from_millis(500);
 
+/// Delay before the next start of the process of the bot, which doubles with each that has not been sound.
+pub const BOT_RESTART: Duration = Duration::from_millis(100);
+
+/// Longest delay between two starts of the process of the bot. Messages wait meanwhile, and those beyond a bound are counted.
+pub const BOT_RESTART_MAX: Duration = Duration::from_secs(10);
+
+/// Time after which the process of the bot counts as sound.
+pub const BOT_SOUND: Duration = Duration::from_secs(10);
+
 /// Shortest delay between two starts of a recorder that ends at once.
 pub const RECORDER_RESTART: Duration = Duration::from_millis(50);
 

@@ -221,7 +221,12 @@ impl Run {
             Phase::Working if self.supervisor.front.is_none() && !self.is_executing() => {
                 self.start_front(now);
             }
-            Phase::Working | Phase::Ending(_) | Phase::LastTrees(_) => {}
+            Phase::Working => {
+                if let Some(process) = &mut self.process {
+                    process.serve_bot(now, &mut self.supervisor);
+                }
+            }
+            Phase::Ending(_) | Phase::LastTrees(_) => {}
         }
         self.on_replacement(now);
         self.report(now);
@@ -270,7 +275,12 @@ impl Run {
                 let missing = self.supervisor.front.is_none() && !self.is_executing();
                 let next = process.filter(|_| missing).map(FrontProcess::next_start);
                 let next = next.or(self.replacement_deadline());
-                next.into_iter().chain(self.stop_deadline()).min()
+                let bot = process.and_then(FrontProcess::bot_deadline);
+                let bot = bot.filter(|_| self.supervisor.front.is_some());
+                next.into_iter()
+                    .chain(bot)
+                    .chain(self.stop_deadline())
+                    .min()
             }
             Phase::Ending(at) | Phase::LastTrees(at) => Some(at),
         };
@@ -289,7 +299,7 @@ impl Run {
     fn on_child(&mut self) {
         self.signals.drain_children();
         if let Some(process) = &mut self.process {
-            process.reap();
+            process.reap(Clock.now(), &mut self.supervisor);
         }
         self.supervisor.reap_predecessors();
         reap_orphans();
