@@ -14,6 +14,7 @@
 //! agent    control    the daemon, and the controller: sans-IO where they decide, threads at their edge
 //! copy                files and directories over two streams of bytes
 //! bot                 the command that answers the messages of a chat
+//! prompt              the line editor of a chat on a terminal, its commands and history
 //! process             starts, follows and ends processes; knows nothing of sessions
 //! message             messages inside a session: requests, replies, outcomes
 //! net                 carriers of datagrams, UDP first, and the thread that drives `session`
@@ -27,8 +28,8 @@
 //! sans-IO: they touch no socket, clock, thread, operating-system randomness or standard stream. Time and randomness
 //! are arguments. `tests/docs/layers` enforces this, the direction of imports, and that files form no cycle.
 //!
-//! The feature `cli`, on by default, is what only the programs need: `cli`, `agent`, `copy`, `bot`, `process`, and of `control` the
-//! chat on a terminal and signals.
+//! The feature `cli`, on by default, is what only the programs need: `cli`, `agent`, `copy`, `bot`, `prompt`, `process`, and of
+//! `control` the chat on a terminal and signals.
 //!
 //! # The life of `udpctl exec web1 -- uname -a`
 //!
@@ -172,6 +173,8 @@ pub mod peer_addr;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod process;
+#[cfg(feature = "cli")]
+pub(crate) mod prompt;
 pub mod rng;
 pub mod session;
 pub mod time;

@@ -234,12 +234,6 @@ pub const CHAT_OUTPUT: usize = 64 << 10;
 /// Bytes of a line of this output. A longer one is shown as several.
 pub const CHAT_OUTPUT_LINE: usize = 4 << 10;
 
-/// Lines typed at the prompts of chats that are kept for the next one.
-pub const CHAT_HISTORY_LINES: usize = 1000;
-
-/// Bytes of these lines. The file grows to twice as many before it is written anew.
-pub const CHAT_HISTORY_BYTES: usize = 256 << 10;
-
 /// Typed lines that are queued until they may be sent.
 pub const TYPED_LINES: usize = 16;
 
@@ -323,16 +317,3 @@ pub const INVENTORY_NODES: usize = 2_000_000;
 
 /// Lists and mappings of an inventory within each other: far more than groups need, and far less than a stack holds.
 pub const INVENTORY_DEPTH: usize = 500;
-
-/// Lines at once that a prompt sends without a question.
-pub const PASTE_UNASKED: usize = 20;
-
-/// Time without a key after which lines that arrived at once are complete: longer than a terminal needs between the parts of
-/// a paste, and too short to be noticed.
-pub const PASTE_PAUSE: Duration = Duration::from_millis(50);
-
-/// Time after a line of a paste for which another line belongs to it and is no answer to the question about it.
-pub const PASTE_LATE: Duration = Duration::from_millis(500);
-
-/// Lines at once that are held until the user agrees, each at most a message. More are refused as a whole.
-pub const PASTE_LINES: usize = 4096;

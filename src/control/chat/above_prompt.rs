@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use rustyline::ExternalPrinter;
 
-use super::activity::Activity;
-use super::prompt;
 use crate::control::console;
+use crate::prompt::activity::Activity;
+use crate::prompt::editor;
 
 /// Line to show, with its line end; already escaped.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -89,7 +89,7 @@ impl<P: ExternalPrinter> AbovePrompt<P> {
                 }
             }
         };
-        self.printer.print(text).map_err(prompt::to_io)
+        self.printer.print(text).map_err(editor::to_io)
     }
 
     fn is_quiet(&self) -> bool {

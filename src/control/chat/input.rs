@@ -7,10 +7,11 @@ use std::time::Instant;
 use signal_hook::consts::SIGINT;
 
 use super::ChatLoop;
-use super::command::{Command, Typed};
-use super::paste::Decision;
-use crate::control::{limits, signals};
+use crate::control::signals;
 use crate::message::limits::CHAT_TEXT;
+use crate::prompt::command::{Command, Typed};
+use crate::prompt::limits::PASTE_LINES;
+use crate::prompt::paste::Decision;
 
 impl ChatLoop<'_> {
     /// Handles input as it arrives.
@@ -38,7 +39,7 @@ impl ChatLoop<'_> {
             Decision::Dropped(lines) => self.screen.note(&format!("{lines} lines are not sent")),
             Decision::TooMany(lines) => {
                 self.failed = true;
-                let most = limits::PASTE_LINES;
+                let most = PASTE_LINES;
                 self.screen.note(&format!(
                     "{lines} lines are not sent: at most {most} at once, or any number through a pipe"
                 ));

@@ -6,22 +6,15 @@
 //! on standard error, and the exit status is not 0.
 
 mod above_prompt;
-mod activity;
 mod age;
 mod bot;
-mod command;
-mod completion;
 mod delivery;
 mod exec;
 mod input;
-mod line_history;
 mod news;
 mod output_lines;
-mod paste;
 mod plain;
-mod prompt;
 mod screen;
-mod style;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -33,14 +26,9 @@ use signal_hook::consts::{SIGINT, SIGQUIT, SIGTSTP};
 pub use plain::{PlainOptions, PlainSource, chat_plain};
 
 use self::bot::ChatBot;
-use self::command::Typed;
-use self::completion::Members;
 use self::delivery::Delivery;
 use self::exec::Running;
-use self::paste::Paste;
-use self::prompt::PromptOptions;
 use self::screen::Screen;
-use self::style::Style;
 use super::chat_client::{Action, ChatClient, Config, End, Purpose};
 use super::client::Client;
 use super::host_resolver::{Host, HostResolver};
@@ -50,6 +38,11 @@ use crate::message::limits::{CHAT_TEXT, NAME};
 use crate::message::status::INTERRUPTED;
 use crate::message::{RequestId, RoomName};
 use crate::net::{self, Event};
+use crate::prompt::command::Typed;
+use crate::prompt::completion::Members;
+use crate::prompt::editor::{self, PromptOptions};
+use crate::prompt::paste::Paste;
+use crate::prompt::style::Style;
 
 /// Exit status if everything was delivered and the chat was left as requested.
 const DELIVERED: u8 = 0;
@@ -95,7 +88,7 @@ pub enum Format {
 /// Returns the signals that a chat handles beside those that end every program. At a prompt they are keys.
 #[must_use]
 pub fn signals() -> &'static [i32] {
-    if prompt::is_possible() {
+    if editor::is_possible() {
         &[SIGINT, SIGQUIT, SIGTSTP]
     } else {
         &[]

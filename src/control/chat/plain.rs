@@ -13,11 +13,7 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, after, never, select};
 use signal_hook::consts::SIGTSTP;
 
-use super::command::{Command, Typed};
-use super::completion::Members;
-use super::prompt::PromptOptions;
 use super::screen::Screen;
-use super::style::Style;
 use super::{DELIVERED, FAILED};
 use crate::control::client::Client;
 use crate::control::contact::refusal_words;
@@ -25,6 +21,10 @@ use crate::control::limits;
 use crate::net::limits::PLAIN;
 use crate::net::{self, Event, PlainSink, Refusal, RefusalReason};
 use crate::peer_addr::PeerAddr;
+use crate::prompt::command::{Command, Typed};
+use crate::prompt::completion::Members;
+use crate::prompt::editor::PromptOptions;
+use crate::prompt::style::Style;
 use crate::session::Path;
 use crate::time;
 

@@ -12,12 +12,12 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::consts::SIGTSTP;
 
 use super::above_prompt::{AbovePrompt, Shown};
-use super::activity::Activity;
-use super::command::{self, Typed};
-use super::prompt::{self, PromptOptions};
 use crate::control::{console, limits};
 use crate::escape;
 use crate::message::limits::{CHAT_TEXT, NAME};
+use crate::prompt::activity::Activity;
+use crate::prompt::command::{self, Typed};
+use crate::prompt::editor::{self, PromptOptions};
 
 /// Input and output of the user. A thread of its own writes the lines, so that a blocked output stops nothing but
 /// itself.
@@ -47,14 +47,14 @@ impl Screen {
     /// If the terminal cannot be set up.
     pub(super) fn open(prompt: PromptOptions) -> io::Result<Self> {
         let (sender, typed) = bounded(limits::TYPED_LINES);
-        if !prompt::is_possible() {
+        if !editor::is_possible() {
             spawn("input", move || read_lines(&sender))?;
             let (lines, shown) = spawn_output(write_line)?;
             return Ok(Self::new(None, lines, shown, typed));
         }
         let activity = Activity::default();
-        let (mut editor, printer) = prompt::open_editor(prompt, activity.clone())?;
-        let before = prompt::keep_typed_ahead()?;
+        let (mut editor, printer) = editor::open_editor(prompt, activity.clone())?;
+        let before = editor::keep_typed_ahead()?;
         console::set_saved(Some(before.clone()));
         let held = Prompt {
             before,
@@ -65,7 +65,7 @@ impl Screen {
         let (lines, shown) = spawn_output(move |line| above.write(line))?;
         let screen = Self::new(Some(held), lines, shown, typed);
         spawn("input", move || {
-            prompt::read_prompt(&mut editor, &activity, &sender);
+            editor::read_prompt(&mut editor, &activity, &sender);
         })?;
         Ok(screen)
     }

@@ -5,7 +5,7 @@ use super::resolve::{is_ours, resolve};
 use super::source::{Sources, inline, read};
 
 /// The layers, each with all that it may name; see the documentation of the crate.
-const LAYERS: [(&str, &[&str]); 19] = [
+const LAYERS: [(&str, &[&str]); 20] = [
     ("time", &[]),
     ("rng", &[]),
     ("escape", &[]),
@@ -38,10 +38,12 @@ const LAYERS: [(&str, &[&str]); 19] = [
     ("process", &["time", "escape"]),
     ("copy", &[]),
     ("bot", &["message", "escape"]),
+    ("prompt", &["escape", "home"]),
     (
         "agent",
         &[
             "bot",
+            "prompt",
             "copy",
             "process",
             "message",
@@ -62,6 +64,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
         "control",
         &[
             "bot",
+            "prompt",
             "copy",
             "message",
             "net",
@@ -96,6 +99,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
         "cli",
         &[
             "bot",
+            "prompt",
             "agent",
             "client",
             "control",

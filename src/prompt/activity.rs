@@ -8,7 +8,7 @@ use std::time::Instant;
 
 /// Activity at a prompt.
 #[derive(Clone, Default, Debug)]
-pub(super) struct Activity(Arc<Inner>);
+pub struct Activity(Arc<Inner>);
 
 #[derive(Default, Debug)]
 struct Inner {
@@ -20,32 +20,32 @@ struct Inner {
 
 impl Activity {
     /// Notes a change of the line.
-    pub(super) fn on_key(&self) {
+    pub fn on_key(&self) {
         *self.last_key_slot() = Some(Instant::now());
     }
 
     /// Notes that the editor leaves rows on the screen, such as a finished line.
-    pub(super) fn on_rows(&self) {
+    pub fn on_rows(&self) {
         self.0.rows.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Notes that the editor takes the terminal, or returns it.
-    pub(super) fn set_editing(&self, is_editing: bool) {
+    pub fn set_editing(&self, is_editing: bool) {
         self.0.is_editing.store(is_editing, Ordering::SeqCst);
     }
 
     /// Returns true while the line editor has the terminal.
-    pub(super) fn is_editing(&self) -> bool {
+    pub fn is_editing(&self) -> bool {
         self.0.is_editing.load(Ordering::SeqCst)
     }
 
     /// Returns a number that differs when the editor has left rows on the screen.
-    pub(super) fn rows(&self) -> u64 {
+    pub fn rows(&self) -> u64 {
         self.0.rows.load(Ordering::SeqCst)
     }
 
     /// Returns the time of the last change of a line.
-    pub(super) fn last_key(&self) -> Option<Instant> {
+    pub fn last_key(&self) -> Option<Instant> {
         *self.last_key_slot()
     }
 

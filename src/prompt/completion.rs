@@ -18,26 +18,26 @@ use crate::escape;
 
 /// Names of the members, shared by the chat and its prompt.
 #[derive(Clone, Default, Debug)]
-pub(super) struct Members(Arc<Mutex<BTreeSet<String>>>);
+pub struct Members(Arc<Mutex<BTreeSet<String>>>);
 
 impl Members {
     /// Replaces all names.
-    pub(super) fn set(&self, names: &[String]) {
+    pub fn set(&self, names: &[String]) {
         *self.names() = names.iter().cloned().collect();
     }
 
     /// Adds a name.
-    pub(super) fn add(&self, name: &str) {
+    pub fn add(&self, name: &str) {
         self.names().insert(name.to_owned());
     }
 
     /// Removes a name.
-    pub(super) fn remove(&self, name: &str) {
+    pub fn remove(&self, name: &str) {
         self.names().remove(name);
     }
 
     /// Returns the names in ascending order.
-    pub(super) fn list(&self) -> Vec<String> {
+    pub fn list(&self) -> Vec<String> {
         self.names().iter().cloned().collect()
     }
 
@@ -67,11 +67,11 @@ impl Members {
 }
 
 /// Connection of the line editor with a chat.
-pub(super) struct PromptHelper {
+pub struct PromptHelper {
     /// Names that are completed.
-    pub(super) members: Members,
+    pub members: Members,
     /// Activity that the editor reports.
-    pub(super) activity: Activity,
+    pub activity: Activity,
 }
 
 impl Completer for PromptHelper {

@@ -9,7 +9,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::control::limits;
+use super::limits;
 use crate::home::{self, Readers};
 
 /// Attempts to lock the file for one line. A holder writes one line, or replaces the file.
@@ -20,18 +20,18 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// Lines typed before, in a file.
 #[derive(Debug)]
-pub(super) struct LineHistory {
+pub struct LineHistory {
     path: PathBuf,
 }
 
 impl LineHistory {
     /// Creates the history in a file, which need not exist.
-    pub(super) const fn new(path: PathBuf) -> Self {
+    pub const fn new(path: PathBuf) -> Self {
         Self { path }
     }
 
     /// Returns the newest lines, oldest first. A file that cannot be used counts as empty.
-    pub(super) fn load(&self) -> Vec<String> {
+    pub fn load(&self) -> Vec<String> {
         let Ok(Some(bytes)) = home::read_bytes(&self.path, Readers::Owner) else {
             return Vec::new();
         };
@@ -42,7 +42,7 @@ impl LineHistory {
     }
 
     /// Adds a line. It is lost if the file cannot be written: the chat goes on.
-    pub(super) fn add(&self, line: &str) {
+    pub fn add(&self, line: &str) {
         let mut attempts = 0..ATTEMPTS;
         let lock = loop {
             match home::try_lock(&self.path) {
@@ -61,7 +61,7 @@ impl LineHistory {
         let written = file.write_all(format!("{line}\n").as_bytes());
         let length = file.metadata().map_or(0, |meta| meta.len());
         drop(file);
-        if written.is_ok() && length > 2 * limits::CHAT_HISTORY_BYTES as u64 {
+        if written.is_ok() && length > 2 * limits::HISTORY_BYTES as u64 {
             let lines = self.load();
             let text = lines.join("\n") + "\n";
             let _ = home::replace_hint(&self.path, text.as_bytes());
@@ -75,10 +75,10 @@ fn newest(text: &str) -> Vec<&str> {
     let mut bytes = 0;
     let fits = |line: &&str| {
         bytes += line.len() + 1;
-        bytes <= limits::CHAT_HISTORY_BYTES
+        bytes <= limits::HISTORY_BYTES
     };
     let lines = text.lines().rev().filter(|line| !line.is_empty());
-    let lines = lines.take_while(fits).take(limits::CHAT_HISTORY_LINES);
+    let lines = lines.take_while(fits).take(limits::HISTORY_LINES);
     let mut lines: Vec<_> = lines.collect();
     lines.reverse();
     lines
@@ -127,22 +127,19 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("chat_history");
         let history = LineHistory::new(path.clone());
-        let long = "x".repeat(limits::CHAT_HISTORY_BYTES / 8);
+        let long = "x".repeat(limits::HISTORY_BYTES / 8);
         for number in 0..50 {
             history.add(&format!("{number} {long}"));
         }
         let length = fs::metadata(&path).unwrap().len();
-        assert!(
-            length <= 2 * limits::CHAT_HISTORY_BYTES as u64,
-            "{length} bytes"
-        );
+        assert!(length <= 2 * limits::HISTORY_BYTES as u64, "{length} bytes");
         let lines = history.load();
         assert!(lines.len() >= 4, "{} lines", lines.len());
         assert!(lines.last().unwrap().starts_with("49 x"));
         let many: Vec<_> = (0..5000).map(|number| number.to_string()).collect();
         let many = many.join("\n");
         let kept = newest(&many);
-        assert_eq!(kept.len(), limits::CHAT_HISTORY_LINES);
+        assert_eq!(kept.len(), limits::HISTORY_LINES);
         assert_eq!(kept.last(), Some(&"4999"));
     }
 }

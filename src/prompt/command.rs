@@ -4,7 +4,7 @@
 
 /// Command of a person in a chat.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Command {
+pub enum Command {
     /// List the members.
     Who,
     /// Run a command line on the agent.
@@ -15,7 +15,7 @@ pub(super) enum Command {
 
 /// Input of the user.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Typed {
+pub enum Typed {
     /// Line to send. A piped one may be longer than a message.
     Line(String),
     /// Command.
@@ -44,7 +44,7 @@ const COMMANDS: &[(&str, &str)] = &[
 ];
 
 /// Parses a line. `None` if it is blank.
-pub(super) fn parse(line: &str) -> Option<Typed> {
+pub fn parse(line: &str) -> Option<Typed> {
     let trimmed = line.trim();
     let (word, rest) = trimmed
         .split_once(char::is_whitespace)
@@ -64,14 +64,14 @@ pub(super) fn parse(line: &str) -> Option<Typed> {
 }
 
 /// Returns the lines of `/help`.
-pub(super) fn help() -> impl Iterator<Item = String> {
+pub fn help() -> impl Iterator<Item = String> {
     let escape = ("//TEXT", "send /TEXT");
     let lines = COMMANDS.iter().copied().chain([escape]);
     lines.map(|(usage, description)| format!("{usage:<12} {description}"))
 }
 
 /// Returns the names of the commands that begin with `prefix`.
-pub(super) fn names(prefix: &str) -> impl Iterator<Item = &'static str> {
+pub fn names(prefix: &str) -> impl Iterator<Item = &'static str> {
     let names = COMMANDS
         .iter()
         .filter_map(|(usage, _)| usage.split(' ').next());
@@ -79,7 +79,7 @@ pub(super) fn names(prefix: &str) -> impl Iterator<Item = &'static str> {
 }
 
 /// Returns the hint to an unknown command.
-pub(super) fn hint(command: &str) -> String {
+pub fn hint(command: &str) -> String {
     let word = command.split_whitespace().next().unwrap_or(command);
     if names(word).any(|name| name == word) {
         return format!("{word} takes nothing behind it; /help lists the commands");

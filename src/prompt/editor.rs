@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use crossbeam_channel::Sender;
 use rustix::termios::{
-    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, isatty, tcgetattr,
+    tcsetattr,
 };
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
@@ -17,31 +18,31 @@ use rustyline::{CompletionType, Config, Editor, ExternalPrinter};
 use super::activity::Activity;
 use super::command::{self, Typed};
 use super::completion::{Members, PromptHelper};
+use super::limits;
 use super::line_history::LineHistory;
-use crate::control::{console, limits};
 
 /// Settings of a prompt.
-pub(super) struct PromptOptions {
+pub struct PromptOptions {
     /// Text before the line.
-    pub(super) prompt: &'static str,
+    pub prompt: &'static str,
     /// Names that are completed.
-    pub(super) members: Members,
+    pub members: Members,
     /// File of the lines typed before.
-    pub(super) history: PathBuf,
+    pub history: PathBuf,
 }
 
 /// Values of `TERM` for terminals on which the line editor cannot move the cursor.
 const WITHOUT_EDITOR: [&str; 3] = ["dumb", "cons25", "emacs"];
 
 /// Returns true if there is a terminal that the line editor can use.
-pub(super) fn is_possible() -> bool {
+pub fn is_possible() -> bool {
     let term = env::var_os("TERM").unwrap_or_default();
     let is_simple = |name: &&str| term.eq_ignore_ascii_case(name);
-    console::is_interactive() && !WITHOUT_EDITOR.iter().any(is_simple)
+    isatty(io::stdin()) && isatty(io::stdout()) && !WITHOUT_EDITOR.iter().any(is_simple)
 }
 
 /// Line editor with its history.
-pub(super) struct LineEditor {
+pub struct LineEditor {
     editor: Editor<PromptHelper, MemHistory>,
     history: LineHistory,
     prompt: &'static str,
@@ -51,7 +52,7 @@ pub(super) struct LineEditor {
 ///
 /// # Errors
 /// If the terminal cannot be used.
-pub(super) fn open_editor(
+pub fn open_editor(
     options: PromptOptions,
     activity: Activity,
 ) -> io::Result<(LineEditor, impl ExternalPrinter + Send)> {
@@ -59,7 +60,7 @@ pub(super) fn open_editor(
         // Each line of a pasted text is a message.
         .bracketed_paste(false)
         .completion_type(CompletionType::List)
-        .max_history_size(limits::CHAT_HISTORY_LINES)
+        .max_history_size(limits::HISTORY_LINES)
         .map_err(to_io)?
         // Ctrl-C and Ctrl-Z are signals, so that they work while no line is read.
         .enable_signals(true)
@@ -82,7 +83,7 @@ pub(super) fn open_editor(
 }
 
 /// Reads lines until the end of input, an interruption or an error.
-pub(super) fn read_prompt(editor: &mut LineEditor, activity: &Activity, typed: &Sender<Typed>) {
+pub fn read_prompt(editor: &mut LineEditor, activity: &Activity, typed: &Sender<Typed>) {
     loop {
         activity.set_editing(true);
         let line = editor.editor.readline(editor.prompt);
@@ -128,7 +129,7 @@ fn parse(text: &str) -> Vec<Typed> {
 /// Takes the terminal out of canonical mode as long as there is a prompt, not only while a line is edited. Input that is
 /// typed ahead then waits in the terminal unchanged, without a limit on its length, and is echoed when it is read. Returns
 /// the mode before.
-pub(super) fn keep_typed_ahead() -> io::Result<Termios> {
+pub fn keep_typed_ahead() -> io::Result<Termios> {
     let before = tcgetattr(io::stdin())?;
     let mut mode = before.clone();
     mode.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::IEXTEN;
@@ -140,7 +141,7 @@ pub(super) fn keep_typed_ahead() -> io::Result<Termios> {
     Ok(before)
 }
 
-pub(super) fn to_io(error: ReadlineError) -> io::Error {
+pub fn to_io(error: ReadlineError) -> io::Error {
     match error {
         ReadlineError::Io(error) => error,
         error => io::Error::other(error),

@@ -14,16 +14,16 @@ const COLORS: [u8; 11] = [31, 32, 33, 35, 36, 91, 92, 93, 94, 95, 96];
 
 /// Additions to the lines of a chat.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(super) struct Style {
+pub struct Style {
     /// True if names are coloured.
-    pub(super) is_colored: bool,
+    pub is_colored: bool,
     /// True if messages have a time stamp.
-    pub(super) is_timed: bool,
+    pub is_timed: bool,
 }
 
 impl Style {
     /// Returns the style on a terminal, as the environment wants it.
-    pub(super) fn of_terminal(is_timed: bool) -> Self {
+    pub fn of_terminal(is_timed: bool) -> Self {
         let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
         Self {
             is_colored: has_colors(variable("NO_COLOR").as_deref(), variable("TERM").as_deref()),
@@ -32,7 +32,7 @@ impl Style {
     }
 
     /// Returns a name in its colour. `shown` is the name, escaped.
-    pub(super) fn name(self, name: &str, shown: &str) -> String {
+    pub fn name(self, name: &str, shown: &str) -> String {
         if self.is_colored {
             let color = color(name);
             format!("\x1b[{color}m{shown}\x1b[m")
@@ -43,7 +43,7 @@ impl Style {
 
     /// Returns the local time to put before a message, with a space behind: now, or for an earlier message its age
     /// before.
-    pub(super) fn time(self, age_ms: Option<u64>) -> String {
+    pub fn time(self, age_ms: Option<u64>) -> String {
         if !self.is_timed {
             return String::new();
         }

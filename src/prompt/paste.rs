@@ -8,11 +8,11 @@ use std::time::Instant;
 
 use super::activity::Activity;
 use super::command::Typed;
-use crate::control::limits;
+use super::limits;
 
 /// Lines between the prompt and the chat.
 #[derive(Default, Debug)]
-pub(super) struct Paste {
+pub struct Paste {
     /// Activity at the prompt; `None` without a prompt, where nothing is held.
     activity: Option<Activity>,
     /// Input that may go on.
@@ -35,7 +35,7 @@ enum State {
 
 /// Decision about lines that were held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Decision {
+pub enum Decision {
     /// There is nothing to decide, or the lines are ready.
     None,
     /// The user has to be asked.
@@ -50,7 +50,7 @@ pub(super) enum Decision {
 
 impl Paste {
     /// Holds the lines of a prompt. Without one, lines pass.
-    pub(super) fn new(activity: Option<Activity>) -> Self {
+    pub fn new(activity: Option<Activity>) -> Self {
         Self {
             activity,
             ..Self::default()
@@ -58,7 +58,7 @@ impl Paste {
     }
 
     /// Adds input.
-    pub(super) fn push(&mut self, now: Instant, typed: Typed) -> Decision {
+    pub fn push(&mut self, now: Instant, typed: Typed) -> Decision {
         if self.activity.is_none() {
             self.ready.push_back(typed);
             return Decision::None;
@@ -105,7 +105,7 @@ impl Paste {
     }
 
     /// Returns the time at which the input that is held is complete, unless more arrives.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub fn deadline(&self) -> Option<Instant> {
         if self.held.is_empty() || self.state == State::Asked {
             return None;
         }
@@ -114,7 +114,7 @@ impl Paste {
     }
 
     /// Handles the time of [`Self::deadline`].
-    pub(super) fn on_deadline(&mut self, now: Instant) -> Decision {
+    pub fn on_deadline(&mut self, now: Instant) -> Decision {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return Decision::None;
         }
@@ -132,22 +132,22 @@ impl Paste {
     }
 
     /// Returns the next input that is ready.
-    pub(super) fn next(&mut self) -> Option<Typed> {
+    pub fn next(&mut self) -> Option<Typed> {
         self.ready.pop_front()
     }
 
     /// Returns true if nothing is ready, so that further input may be added.
-    pub(super) fn has_room(&self) -> bool {
+    pub fn has_room(&self) -> bool {
         self.ready.is_empty()
     }
 
     /// Returns the number of lines that are held.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.held.len() + self.excess
     }
 
     /// Returns the lines that have not left, in their order.
-    pub(super) fn unsent(&self) -> impl Iterator<Item = &str> {
+    pub fn unsent(&self) -> impl Iterator<Item = &str> {
         let all = self.ready.iter().chain(&self.held);
         all.filter_map(|typed| match typed {
             Typed::Line(line) => Some(line.as_str()),

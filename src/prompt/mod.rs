@@ -1,0 +1,14 @@
+//! The prompt of a chat on a terminal: the line editor, its history and completion, commands, lines that arrive at once, and
+//! the style of what is shown above.
+//!
+//! Not the chat, and not the threads that read lines and show messages. Invariant: nothing here knows the program that has
+//! the prompt, `udpctl` or the agent.
+
+pub mod activity;
+pub mod command;
+pub mod completion;
+pub mod editor;
+pub mod limits;
+pub mod line_history;
+pub mod paste;
+pub mod style;
