@@ -16,7 +16,7 @@ pub const ANSWER: usize = 4 * CHAT_TEXT;
 /// Octets of a message in JSON: every octet of its text escaped as six, and its other members.
 pub const MESSAGE: u64 = 6 * CHAT_TEXT as u64 + (8 << 10);
 
-/// Messages that wait for the command: more than people write while it runs once. Each has a few hundred octets, and
+/// Messages that wait for the command: more than people write while it runs once. A key gives way to those that have fewer. Each has a few hundred octets, and
 /// 96 KiB at most (every octet escaped in JSON).
 pub const WAITING: usize = 64;
 

@@ -1,7 +1,8 @@
 //! The queue of messages for the command of a bot, and the thread that runs it.
 //!
 //! Invariants: one message is with the thread at a time; nothing waits for it; a message is left out only if
-//! [`limits::WAITING`] wait, and each that is left out is in a count that is reported.
+//! [`limits::WAITING`] wait and no key has more of them than its own, and each that is left out is in a count that is reported;
+//! keys take turns.
 
 use std::collections::VecDeque;
 use std::io;
@@ -27,13 +28,64 @@ pub enum Event {
 pub struct Bot {
     messages: Sender<Vec<u8>>,
     outcomes: Receiver<Outcome>,
-    waiting: VecDeque<Vec<u8>>,
+    waiting: Waiting,
     /// True while a message is with the thread, or its outcome is not done with.
     is_busy: bool,
     is_gone: bool,
     /// Messages that were left out since the last report.
     dropped: u64,
     reported: Option<Instant>,
+}
+
+/// Messages that wait, by the names of their keys in the order of their turns. None is empty.
+#[derive(Default, Debug)]
+struct Waiting {
+    keys: VecDeque<(String, VecDeque<Vec<u8>>)>,
+    count: usize,
+}
+
+impl Waiting {
+    /// Adds a message. Returns false if one is left out: this one, or the newest of the key that has most.
+    fn push(&mut self, key: &str, message: Vec<u8>) -> bool {
+        let own = self.keys.iter().position(|(name, _)| name == key);
+        let of_own = own.map_or(0, |own| self.keys[own].1.len());
+        let is_full = self.count >= limits::WAITING;
+        if is_full {
+            let most = self.keys.iter_mut().max_by_key(|(_, queue)| queue.len());
+            match most {
+                // It keeps at least one: it has more than the other.
+                Some((_, queue)) if queue.len() > of_own + 1 => queue.pop_back(),
+                _ => return false,
+            };
+            self.count -= 1;
+        }
+        self.count += 1;
+        match own {
+            Some(own) => self.keys[own].1.push_back(message),
+            None => self.keys.push_back((key.to_owned(), [message].into())),
+        }
+        !is_full
+    }
+
+    fn pop(&mut self) -> Option<Vec<u8>> {
+        let (key, mut queue) = self.keys.pop_front()?;
+        let message = queue.pop_front()?;
+        self.count -= 1;
+        if !queue.is_empty() {
+            self.keys.push_back((key, queue));
+        }
+        Some(message)
+    }
+}
+
+/// Returns the name of the key of a member, which has neither brackets nor `#`: `ann` of `ann`, `ann#2`, `bob(ann)` and
+/// `(ann)`.
+fn key_of(member: &str) -> &str {
+    let (name, _) = member.split_once('#').unwrap_or((member, ""));
+    match name.rsplit_once('(') {
+        Some((_, key)) => key.trim_end_matches(')'),
+        None => name,
+    }
 }
 
 impl Bot {
@@ -65,7 +117,7 @@ impl Bot {
         Ok(Self {
             messages,
             outcomes,
-            waiting: VecDeque::new(),
+            waiting: Waiting::default(),
             is_busy: false,
             is_gone: false,
             dropped: 0,
@@ -73,13 +125,9 @@ impl Bot {
         })
     }
 
-    /// Adds a message: a line of JSON.
-    pub fn push(&mut self, message: Vec<u8>) {
-        if self.waiting.len() < limits::WAITING {
-            self.waiting.push_back(message);
-        } else {
-            self.dropped += 1;
-        }
+    /// Adds a message of a member: a line of JSON.
+    pub fn push(&mut self, member: &str, message: Vec<u8>) {
+        self.dropped += u64::from(!self.waiting.push(key_of(member), message));
         if !self.is_busy {
             self.start_next();
         }
@@ -87,7 +135,7 @@ impl Bot {
 
     /// Gives the next message to the thread, after the outcome of the one before.
     pub fn start_next(&mut self) {
-        self.is_busy = match self.waiting.pop_front() {
+        self.is_busy = match self.waiting.pop() {
             // An error is the end of the thread, which `poll` reports.
             Some(message) => self.messages.send(message).is_ok(),
             None => false,
@@ -96,7 +144,7 @@ impl Bot {
 
     /// Returns the next event.
     pub fn poll(&mut self) -> Option<Event> {
-        let is_idle = !self.is_busy && self.waiting.is_empty();
+        let is_idle = !self.is_busy && self.waiting.count == 0;
         let is_due = |at: Instant| at.elapsed() >= limits::DROPS_INTERVAL;
         if self.dropped > 0 && (is_idle || self.reported.is_none_or(is_due)) {
             self.reported = Some(Instant::now());
@@ -146,10 +194,10 @@ mod tests {
         let surplus = 5;
         let all = 1 + limits::WAITING + surplus;
         for number in 0..all {
-            bot.push(number.to_string().into_bytes());
+            bot.push("ann", number.to_string().into_bytes());
         }
         assert_eq!(bot.poll(), Some(Event::Dropped(surplus as u64)));
-        bot.push(b"surplus".to_vec());
+        bot.push("ann", b"surplus".to_vec());
         assert_eq!(bot.poll(), None, "reported later");
         for number in 0..all - surplus {
             go.send(()).unwrap();
@@ -161,8 +209,32 @@ mod tests {
         }
         assert_eq!(bot.poll(), Some(Event::Dropped(1)));
         drop(go);
-        bot.push(b"x".to_vec());
+        bot.push("ann", b"x".to_vec());
         assert_eq!(next_event(&mut bot), Event::Gone);
         assert_eq!(bot.poll(), None);
+    }
+
+    #[test]
+    fn keys_take_turns_at_a_bot_and_none_keeps_the_messages_of_another_from_it() {
+        let mut waiting = Waiting::default();
+        let mut left_out = 0;
+        let mut push = |member: &str, message: String| {
+            left_out += usize::from(!waiting.push(key_of(member), message.into_bytes()));
+        };
+        for number in 0..100 {
+            let member = ["ann", "ann#2", "bob(ann)", "(ann)"][number % 4];
+            push(member, format!("ann{number}"));
+        }
+        for number in 0..100 {
+            push("cy", format!("cy{number}"));
+        }
+        push("dan", "dan0".to_owned());
+        assert_eq!(left_out, 201 - limits::WAITING);
+        let all = std::iter::from_fn(|| waiting.pop());
+        let all: Vec<_> = all.map(|one| String::from_utf8(one).unwrap()).collect();
+        assert_eq!(all.len(), limits::WAITING);
+        assert_eq!(all[..5], ["ann0", "cy0", "dan0", "ann1", "cy1"]);
+        let of = |key: &str| all.iter().filter(|one| one.starts_with(key)).count();
+        assert_eq!(of("ann").abs_diff(of("cy")), 1, "{all:?}");
     }
 }

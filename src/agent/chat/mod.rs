@@ -220,6 +220,14 @@ impl Chat {
         }
     }
 
+    /// Counts a line of `bytes` bytes of the agent's bot, whose rate is that of one key.
+    ///
+    /// # Errors
+    /// Time at which it may be tried again, if it comes too early.
+    pub fn pace_answer(&mut self, now: Instant, bytes: usize) -> Result<(), Instant> {
+        self.pace.take_of_bot(now, bytes)
+    }
+
     /// Processes a line that the agent's bot answers.
     pub fn on_answer(&mut self, now: Instant, text: String, outbox: &mut Outbox) {
         let author = Author {

@@ -16,6 +16,8 @@ use crate::time::Instant;
 pub(super) struct Pace {
     /// Time at which everything that a key has said is paid for.
     paid: HashMap<PublicKey, Instant>,
+    /// The same for the agent's bot.
+    paid_of_bot: Instant,
 }
 
 impl Pace {
@@ -29,16 +31,32 @@ impl Pace {
         key: PublicKey,
         bytes: usize,
     ) -> Result<(), Instant> {
-        let paid = self.paid.get(&key).map_or(now, |&paid| paid.max(now));
-        if paid.since(now) > limits::CHAT_BURST {
-            return Err(paid - limits::CHAT_BURST + limits::CHAT_PAUSE);
-        }
+        let paid = self.paid.get(&key).copied().unwrap_or(now);
+        let paid = advance(paid, now, bytes)?;
         if self.paid.len() >= limits::CHAT_MEMBERS {
             self.paid.retain(|_, paid| *paid > now);
         }
-        self.paid.insert(key, paid + price(bytes));
+        self.paid.insert(key, paid);
         Ok(())
     }
+
+    /// Counts a message of the agent's bot.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub(super) fn take_of_bot(&mut self, now: Instant, bytes: usize) -> Result<(), Instant> {
+        self.paid_of_bot = advance(self.paid_of_bot, now, bytes)?;
+        Ok(())
+    }
+}
+
+/// Returns the time at which everything is paid for with a message more, or the time at which it may be tried again.
+fn advance(paid: Instant, now: Instant, bytes: usize) -> Result<Instant, Instant> {
+    let paid = paid.max(now);
+    if paid.since(now) > limits::CHAT_BURST {
+        return Err(paid - limits::CHAT_BURST + limits::CHAT_PAUSE);
+    }
+    Ok(paid + price(bytes))
 }
 
 /// Time that a message is worth.

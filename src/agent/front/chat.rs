@@ -27,10 +27,8 @@ impl Thread {
     /// Processes answers of the bot.
     pub(super) fn take_answers(&mut self, now: Instant) {
         let Some(bot) = &mut self.bot else { return };
-        for line in bot.poll() {
-            let (chat, outbox) = self.service.chat();
-            chat.on_answer(now, line, outbox);
-        }
+        let (chat, outbox) = self.service.chat();
+        bot.answer(now, chat, outbox);
         self.execute_commands();
     }
 

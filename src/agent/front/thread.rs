@@ -348,7 +348,8 @@ impl Thread {
         let now = Clock.now();
         let denials = self.policy.denials().poll_timeout();
         let busy = self.busy.poll_timeout();
-        let deadlines = [self.service.poll_timeout(), self.expiry, denials, busy];
+        let bot = self.bot.as_ref().and_then(FrontBot::poll_timeout);
+        let deadlines = [self.service.poll_timeout(), self.expiry, denials, busy, bot];
         let deadline = deadlines.into_iter().flatten().min();
         if deadline.is_some_and(|at| at <= now) {
             return Some(Duration::ZERO);

@@ -62,6 +62,7 @@ impl ChatBot {
     /// Gives the command what was heard, if it is a message to answer.
     pub(super) fn hear(&mut self, reply: &Reply) {
         let Reply::Said {
+            from,
             unverified: false,
             bot: false,
             age_ms: None,
@@ -73,7 +74,7 @@ impl ChatBot {
         let line = to_line(reply);
         let line = String::from_utf8_lossy(line.trim_ascii_end());
         let message = format!("{}\n", escape::json(&line));
-        self.bot.push(message.into_bytes());
+        self.bot.push(from, message.into_bytes());
     }
 
     /// Kills the command that runs. One that cannot be killed is left behind.
