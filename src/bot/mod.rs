@@ -13,7 +13,7 @@ mod words;
 
 pub use answer::Answer;
 pub use outcome::{Failure, Outcome};
-pub use queue::{Bot, Event};
+pub use queue::{Bot, Event, Message};
 pub use run::run;
 pub use words::{Words, WordsError};
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
 use super::{Outcome, limits};
+use crate::message::RoomName;
 
 /// Event of a bot.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,12 +24,23 @@ pub enum Event {
     Gone,
 }
 
+/// Message for the command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Message {
+    /// Room that it was said in, and that the answer goes to; `None` is the default room.
+    pub room: Option<RoomName>,
+    /// Line of JSON.
+    pub json: Vec<u8>,
+}
+
 /// A bot: the messages that wait, and its thread.
 #[derive(Debug)]
 pub struct Bot {
     messages: Sender<Vec<u8>>,
     outcomes: Receiver<Outcome>,
     waiting: Waiting,
+    /// Room of the message that is with the thread.
+    room: Option<RoomName>,
     /// True while a message is with the thread, or its outcome is not done with.
     is_busy: bool,
     is_gone: bool,
@@ -40,13 +52,13 @@ pub struct Bot {
 /// Messages that wait, by the names of their keys in the order of their turns. None is empty.
 #[derive(Default, Debug)]
 struct Waiting {
-    keys: VecDeque<(String, VecDeque<Vec<u8>>)>,
+    keys: VecDeque<(String, VecDeque<Message>)>,
     count: usize,
 }
 
 impl Waiting {
     /// Adds a message. Returns false if one is left out: this one, or the newest of the key that has most.
-    fn push(&mut self, key: &str, message: Vec<u8>) -> bool {
+    fn push(&mut self, key: &str, message: Message) -> bool {
         let own = self.keys.iter().position(|(name, _)| name == key);
         let of_own = own.map_or(0, |own| self.keys[own].1.len());
         let is_full = self.count >= limits::WAITING;
@@ -67,7 +79,7 @@ impl Waiting {
         !is_full
     }
 
-    fn pop(&mut self) -> Option<Vec<u8>> {
+    fn pop(&mut self) -> Option<Message> {
         let (key, mut queue) = self.keys.pop_front()?;
         let message = queue.pop_front()?;
         self.count -= 1;
@@ -118,6 +130,7 @@ impl Bot {
             messages,
             outcomes,
             waiting: Waiting::default(),
+            room: None,
             is_busy: false,
             is_gone: false,
             dropped: 0,
@@ -125,8 +138,8 @@ impl Bot {
         })
     }
 
-    /// Adds a message of a member: a line of JSON.
-    pub fn push(&mut self, member: &str, message: Vec<u8>) {
+    /// Adds a message of a member.
+    pub fn push(&mut self, member: &str, message: Message) {
         self.dropped += u64::from(!self.waiting.push(key_of(member), message));
         if !self.is_busy {
             self.start_next();
@@ -137,9 +150,18 @@ impl Bot {
     pub fn start_next(&mut self) {
         self.is_busy = match self.waiting.pop() {
             // An error is the end of the thread, which `poll` reports.
-            Some(message) => self.messages.send(message).is_ok(),
+            Some(Message { room, json }) => {
+                self.room = room;
+                self.messages.send(json).is_ok()
+            }
             None => false,
         };
+    }
+
+    /// Returns the room of the message that has an outcome.
+    #[must_use]
+    pub const fn room(&self) -> Option<&RoomName> {
+        self.room.as_ref()
     }
 
     /// Returns the next event.
@@ -174,6 +196,11 @@ mod tests {
     use super::*;
     use crate::bot::Answer;
 
+    fn message(json: String) -> Message {
+        let (room, json) = (None, json.into_bytes());
+        Message { room, json }
+    }
+
     fn next_event(bot: &mut Bot) -> Event {
         loop {
             if let Some(event) = bot.poll() {
@@ -194,10 +221,10 @@ mod tests {
         let surplus = 5;
         let all = 1 + limits::WAITING + surplus;
         for number in 0..all {
-            bot.push("ann", number.to_string().into_bytes());
+            bot.push("ann", message(number.to_string()));
         }
         assert_eq!(bot.poll(), Some(Event::Dropped(surplus as u64)));
-        bot.push("ann", b"surplus".to_vec());
+        bot.push("ann", message("surplus".to_owned()));
         assert_eq!(bot.poll(), None, "reported later");
         for number in 0..all - surplus {
             go.send(()).unwrap();
@@ -209,7 +236,7 @@ mod tests {
         }
         assert_eq!(bot.poll(), Some(Event::Dropped(1)));
         drop(go);
-        bot.push("ann", b"x".to_vec());
+        bot.push("ann", message("x".to_owned()));
         assert_eq!(next_event(&mut bot), Event::Gone);
         assert_eq!(bot.poll(), None);
     }
@@ -218,8 +245,8 @@ mod tests {
     fn keys_take_turns_at_a_bot_and_none_keeps_the_messages_of_another_from_it() {
         let mut waiting = Waiting::default();
         let mut left_out = 0;
-        let mut push = |member: &str, message: String| {
-            left_out += usize::from(!waiting.push(key_of(member), message.into_bytes()));
+        let mut push = |member: &str, json: String| {
+            left_out += usize::from(!waiting.push(key_of(member), message(json)));
         };
         for number in 0..100 {
             let member = ["ann", "ann#2", "bob(ann)", "(ann)"][number % 4];
@@ -231,7 +258,9 @@ mod tests {
         push("dan", "dan0".to_owned());
         assert_eq!(left_out, 201 - limits::WAITING);
         let all = std::iter::from_fn(|| waiting.pop());
-        let all: Vec<_> = all.map(|one| String::from_utf8(one).unwrap()).collect();
+        let all: Vec<_> = all
+            .map(|one| String::from_utf8(one.json).unwrap())
+            .collect();
         assert_eq!(all.len(), limits::WAITING);
         assert_eq!(all[..5], ["ann0", "cy0", "dan0", "ann1", "cy1"]);
         let of = |key: &str| all.iter().filter(|one| one.starts_with(key)).count();

@@ -77,6 +77,37 @@ fn the_bot_of_an_agent_answers_the_messages_of_members_and_nothing_else() {
 }
 
 #[test]
+fn the_bot_of_an_agent_answers_in_the_room_of_the_message() {
+    let user = User::new();
+    let command = bot(&user);
+    let mut agent = Agent::start(&user, &["--bind", "127.0.0.1:0", "--on-message", &command]);
+    let mut ann = member(&user, &mut agent, "ann", &[]);
+    let mut bob = chat(&user, &agent, "bob", &["--room", "build"]);
+    agent
+        .child
+        .stdout_line(|line| line == "* #build bob(owner) came");
+    let mut cy = chat(&user, &agent, "cy", &["--room", "build", "--json"]);
+    agent
+        .child
+        .stdout_line(|line| line == "* #build cy(owner) came");
+    bob.type_in("hello\n");
+    bob.stdout_line(|line| line.ends_with("(bot): bob(owner) says hello"));
+    let answer = cy.stdout_line(|line| line.contains("bob(owner) says hello"));
+    assert!(
+        answer.ends_with(r#""unverified":false,"room":"build","bot":true}}"#),
+        "{answer}"
+    );
+    ann.type_in("last\n");
+    ann.stdout_line(|line| line.ends_with("(bot): ann(owner) says last"));
+    assert_eq!(ann.stdout_seen().len(), 1, "{:?}", ann.stdout_seen());
+    assert!(
+        runs(&user)[0].contains(r#""room": "build""#),
+        "{:?}",
+        runs(&user)
+    );
+}
+
+#[test]
 fn a_bot_that_crashes_hangs_or_floods_is_logged_and_the_next_message_starts_anew() {
     let user = User::new();
     let command = bot(&user);
@@ -247,22 +278,6 @@ fn the_bot_of_an_agent_goes_on_after_a_reload_and_after_the_death_of_its_process
     eventually("the process that has ended is reaped", || {
         children(agent.child.pid()).is_empty()
     });
-}
-
-#[test]
-fn the_bot_of_an_agent_answers_the_default_room_only() {
-    let user = User::new();
-    let command = bot(&user);
-    let mut agent = Agent::start(&user, &["--bind", "127.0.0.1:0", "--on-message", &command]);
-    let mut ann = chat(&user, &agent, "ann", &["--room", "deploy"]);
-    ann.type_in("in a room\n");
-    let said = |line: &str| line == "#deploy ann(owner): in a room";
-    agent.child.stdout_line(said);
-    let mut bob = member(&user, &mut agent, "bob", &[]);
-    bob.type_in("hello\n");
-    bob.stdout_line(|line| line.ends_with("(bot): bob(owner) says hello"));
-    let runs = runs(&user);
-    assert_eq!(runs.len(), 1, "{runs:#?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@
 //! |--------------------|--------------------|------------------|------------------|
 //! | a member           | yes, with the room | others in a room | no               |
 //! | the agent's user   | was typed there    | default room     | all              |
-//! | the agent's bot    | yes                | default room     | no               |
+//! | the agent's bot    | yes                | of its room      | no               |
 //! | a plain-text peer  | yes                | default room     | no               |
 //!
 //! Invariants: names are unique in a room, contain the name of the key and are not that of the agent, whose user speaks as it. Every message of a member is
@@ -228,11 +228,17 @@ impl Chat {
         self.pace.take_of_bot(now, bytes)
     }
 
-    /// Processes a line that the agent's bot answers.
-    pub fn on_answer(&mut self, now: Instant, text: String, outbox: &mut Outbox) {
+    /// Processes a line that the agent's bot answers in a room.
+    pub fn on_answer(
+        &mut self,
+        now: Instant,
+        room: Option<&RoomName>,
+        text: String,
+        outbox: &mut Outbox,
+    ) {
         let author = Author {
             name: self.name.clone(),
-            room: None,
+            room: room.cloned(),
             bot: true,
             id: None,
         };

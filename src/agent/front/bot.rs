@@ -1,9 +1,9 @@
 //! The bot of the agent in the front: messages of members for it, and its answers for the chat.
 //!
-//! Not its process ([`agent::bot`](crate::agent::bot)). Invariants: only a verified message of a member in the
-//! default room that is no bot starts the command: neither what is typed at the agent nor plain text does; the end of its
-//! process ends nothing else; it says no more than one key may, and the next command begins when every line of the answer before
-//! is said.
+//! Not its process ([`agent::bot`](crate::agent::bot)). Invariants: only a verified message of a member that is no bot starts
+//! the command: neither what is typed at the agent nor plain text does; the answer goes to the room of the message; the end of
+//! its process ends nothing else; it says no more than one key may, and the next command begins when every line of the answer
+//! before is said.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use crate::agent::bot::connect;
 use crate::agent::chat::{Chat, Line};
 use crate::agent::outbox::Outbox;
-use crate::bot::{Bot, Event, Outcome};
+use crate::bot::{Bot, Event, Message, Outcome};
 use crate::time::Instant;
 
 /// The bot of a front.
@@ -50,11 +50,12 @@ impl FrontBot {
             Line::Said {
                 from,
                 bot: false,
-                room: None,
+                room,
                 ..
             } => {
-                let message = format!("{}\n", line.to_json());
-                self.bot.push(from, message.into_bytes());
+                let json = format!("{}\n", line.to_json()).into_bytes();
+                let room = room.clone();
+                self.bot.push(from, Message { room, json });
             }
             Line::Said { .. }
             | Line::Plain { .. }
@@ -78,7 +79,7 @@ impl FrontBot {
                     self.again = Some(again);
                     return;
                 }
-                chat.on_answer(now, line, outbox);
+                chat.on_answer(now, self.bot.room(), line, outbox);
             }
             if std::mem::take(&mut self.is_answering) {
                 self.bot.start_next();

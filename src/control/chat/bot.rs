@@ -10,7 +10,7 @@ use std::os::fd::AsFd as _;
 use crossbeam_channel::{Receiver, bounded};
 
 use super::ChatLoop;
-use crate::bot::{self, Bot, Command, Event, Outcome};
+use crate::bot::{self, Bot, Command, Event, Message, Outcome};
 use crate::control::chat_client::Author;
 use crate::control::limits;
 use crate::escape;
@@ -74,7 +74,9 @@ impl ChatBot {
         let line = to_line(reply);
         let line = String::from_utf8_lossy(line.trim_ascii_end());
         let message = format!("{}\n", escape::json(&line));
-        self.bot.push(from, message.into_bytes());
+        // The answer goes to the room of the chat.
+        let (room, json) = (None, message.into_bytes());
+        self.bot.push(from, Message { room, json });
     }
 
     /// Kills the command that runs. One that cannot be killed is left behind.
