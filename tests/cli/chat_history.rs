@@ -1,9 +1,14 @@
 //! The history of a chat, over a restart of the agent.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
 
-use crate::harness::{Agent, Child, User};
+use crossbeam_channel::{RecvTimeoutError, bounded};
+
+use crate::harness::{Agent, Child, User, eventually};
 
 const SERVE: [&str; 4] = ["--bind", "127.0.0.1:0", "--name", "hall"];
 
@@ -82,4 +87,70 @@ fn what_was_typed_at_the_agent_just_before_its_end_is_in_the_history() {
         .map(|line| format!("hall: {line}"))
         .collect();
     assert_eq!(history(&user, &mut agent), expected);
+}
+
+/// Returns the numbers of the messages in a file of the history.
+fn numbers(file: &Path) -> Vec<u32> {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    // The last line may not be complete yet.
+    let lines = text
+        .split_inclusive('\n')
+        .filter(|line| line.ends_with('\n'));
+    let number = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let text = line["text"].as_str().unwrap();
+        text.strip_prefix("line ").unwrap().parse().unwrap()
+    };
+    lines.map(number).collect()
+}
+
+#[test]
+fn each_line_that_is_piped_into_an_agent_during_reloads_is_said_once() {
+    const RELOADS: usize = 4;
+    let user = User::new();
+    user.write("config/udpagent/udpagent.toml", "history = 1000\n");
+    let mut agent = Agent::start(&user, &SERVE);
+    let file = user.path("state/udpagent/chat");
+    let mut next = 0;
+    for reload in 0..RELOADS {
+        let mut stdin = agent.child.take_stdin();
+        let (done, reloaded) = bounded::<()>(0);
+        let begin = next;
+        let writer = std::thread::spawn(move || {
+            let mut rest = String::new();
+            while reloaded.recv_timeout(Duration::from_millis(1)) == Err(RecvTimeoutError::Timeout)
+            {
+                for number in [next, next + 1] {
+                    rest.extend(["line ", &number.to_string(), "\n"]);
+                }
+                next += 2;
+                // A part of a line is always under way.
+                let last = rest.split_off(rest.len() - 3);
+                stdin.write_all(rest.as_bytes()).unwrap();
+                rest = last;
+            }
+            stdin.write_all(rest.as_bytes()).unwrap();
+            (stdin, next)
+        });
+        // What is written before the next program reads its file stays in this one.
+        eventually("something is kept", || numbers(&file).last() > Some(&begin));
+        let before = user.path(format!("before{reload}"));
+        fs::hard_link(&file, &before).unwrap();
+        agent.child.signal(rustix::process::Signal::HUP);
+        agent
+            .child
+            .stderr_line(|line| line.contains("has taken over"));
+        drop(done);
+        let (stdin, written) = writer.join().unwrap();
+        agent.child.give_stdin(stdin);
+        next = written;
+        eventually("all is kept", || numbers(&file).last() == Some(&(next - 1)));
+        let (before, after) = (numbers(&before), numbers(&file));
+        assert!(before.contains(&begin), "{begin} {before:?}");
+        assert!(before.contains(&(after[0])), "{before:?} {after:?}");
+        for numbers in [before, after] {
+            let is_next = |pair: &[u32]| pair[1] == pair[0] + 1;
+            assert!(numbers.windows(2).all(is_next), "{numbers:?}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The part of the front's loop that serves the chat: typed lines and answers of the bot in, the history out.
 //!
-//! Not the chat itself. Invariant: what was typed before the agent is told to end is said before it ends.
+//! Not the chat itself. Invariants: what was typed before the agent is told to end is said before it ends; a line that a front
+//! has read is said by it, and kept by the supervisor, before another front takes its place.
 
 use super::terminal::Typed;
 use super::thread::Thread;
@@ -34,17 +35,30 @@ impl Thread {
 
     /// Processes what was typed before the end and not read yet.
     pub(super) fn take_last_typed(&mut self, now: Instant) {
-        let Some(typed) = self.typed.take() else {
-            return;
-        };
-        for typed in typed.end() {
+        if let Some(typed) = self.typed.take() {
+            self.say_last(now, typed.end());
+        }
+    }
+
+    /// Says what was read of the input before another front takes the place of this one, and lets all of the chat be kept.
+    pub(super) fn leave(&mut self, now: Instant) {
+        if let Some(typed) = self.typed.take() {
+            self.say_last(now, typed.leave());
+        }
+        self.execute_commands();
+        self.queue_history();
+        self.service.processes().flush_all();
+    }
+
+    fn say_last(&mut self, now: Instant, typed: impl Iterator<Item = Typed>) {
+        for typed in typed {
             match typed {
                 Typed::Line(line) => {
                     let (chat, outbox) = self.service.chat();
                     chat.on_typed(now, &line, outbox);
                 }
-                // The agent ends already.
-                Typed::Quit => break,
+                // It has no effect on an agent that ends already.
+                Typed::Quit => self.service.processes().send(&ToSupervisor::ShutDown),
             }
         }
     }

@@ -157,7 +157,7 @@ impl Remote {
     /// # Panics
     /// The supervisor does not take it within [`START`]. The front ends then, because it must not tell a controller that
     /// a command was accepted of which nobody else knows.
-    fn flush_all(&mut self) {
+    pub fn flush_all(&mut self) {
         while self.connection.flush().is_ok() && self.connection.queued() > 0 {
             let socket = self.connection.socket();
             let taken = poll(&mut [PollFd::new(socket, PollFlags::OUT)], Some(&START));

@@ -7,12 +7,13 @@
 use std::collections::VecDeque;
 use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read as _, Write};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded};
 use nix::unistd::{getpgrp, tcgetpgrp};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::{FileType, fstat};
 
 use crate::agent::chat::Line;
@@ -149,8 +150,10 @@ impl Drop for Printer {
 #[derive(Debug)]
 pub struct Input {
     typed: Receiver<Typed>,
-    /// Readable once the agent ends.
+    /// Readable once the agent, or this front, ends.
     ending: Arc<OwnedFd>,
+    /// True once another front is to read on.
+    leaving: Arc<AtomicBool>,
 }
 
 impl Input {
@@ -166,6 +169,12 @@ impl Input {
         let until = Instant::now() + limits::LAST_LINES;
         // The thread has ended when it is disconnected.
         std::iter::from_fn(move || self.typed.recv_deadline(until).ok()).take(limits::LAST_TYPED)
+    }
+
+    /// Ends the thread, and returns what it has read, with the rest of the last line. Another front reads on.
+    pub fn leave(&self) -> impl Iterator<Item = Typed> {
+        self.leaving.store(true, Ordering::Release);
+        self.end()
     }
 }
 
@@ -191,9 +200,12 @@ pub fn read_input(wake: impl Fn() + Send + 'static) -> io::Result<Option<Input>>
     }
     let (typed, queue) = bounded(limits::TYPED_LINES);
     let ending = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+    let leaving = Arc::new(AtomicBool::new(false));
     let stdin = Stdin {
         kind,
         ending: Arc::clone(&ending),
+        leaving: Arc::clone(&leaving),
+        in_line: false,
     };
     std::thread::Builder::new()
         .name("input".into())
@@ -202,6 +214,7 @@ pub fn read_input(wake: impl Fn() + Send + 'static) -> io::Result<Option<Input>>
             loop {
                 let next = match next_line(&mut reader) {
                     Ok(Some(next)) => next,
+                    Ok(None) if reader.get_ref().is_left() => return,
                     Ok(None) if kind == InputKind::Terminal => Typed::Quit,
                     // Also for a closed terminal: SIGHUP decides whether the agent ends.
                     Ok(None) | Err(_) => return,
@@ -219,6 +232,7 @@ pub fn read_input(wake: impl Fn() + Send + 'static) -> io::Result<Option<Input>>
     Ok(Some(Input {
         typed: queue,
         ending,
+        leaving,
     }))
 }
 
@@ -240,12 +254,33 @@ struct Stdin {
     kind: InputKind,
     /// Readable once the agent ends: then what is there is read, and nothing is waited for.
     ending: Arc<OwnedFd>,
+    /// True once another front is to read on: then only the rest of a line is read.
+    leaving: Arc<AtomicBool>,
+    /// True if what was read last is not the end of a line.
+    in_line: bool,
 }
 
 /// Interval of the check for the foreground, while input is ready in the background.
 const BACKGROUND: Duration = Duration::from_millis(250);
 
+/// Time for the rest of a line, before another front reads on. Programs write whole lines.
+const REST_OF_LINE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
+
 impl Stdin {
+    fn is_left(&self) -> bool {
+        self.leaving.load(Ordering::Acquire)
+    }
+
+    /// Waits for the rest of a line. Returns false if there is none.
+    fn wait_for_rest(&self) -> io::Result<bool> {
+        let stdin = io::stdin();
+        let mut ready = [PollFd::new(&stdin, PollFlags::IN)];
+        Ok(self.in_line && poll(&mut ready, Some(&REST_OF_LINE))? > 0)
+    }
+
     /// Waits for input. Returns false if the agent ends and there is none.
     fn wait(&self) -> io::Result<bool> {
         let stdin = io::stdin();
@@ -269,10 +304,18 @@ impl Stdin {
 
 impl io::Read for Stdin {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if !self.wait()? {
+        let mut is_ready = self.wait()?;
+        let mut most = buffer.len();
+        if self.is_left() {
+            is_ready = self.wait_for_rest()?;
+            most = 1;
+        }
+        if !is_ready {
             return Ok(0);
         }
-        rustix::io::read(io::stdin(), buffer).map_err(io::Error::from)
+        let count = rustix::io::read(io::stdin(), &mut buffer[..most])?;
+        self.in_line = buffer[..count].last().is_some_and(|last| *last != b'\n');
+        Ok(count)
     }
 }
 

@@ -207,7 +207,8 @@ impl Thread {
                     return false;
                 }
                 Err(error) => {
-                    tracing::debug!("the supervisor is gone: {error}");
+                    tracing::debug!("the supervisor is gone, or has dismissed this front: {error}");
+                    self.leave(now);
                     self.lost = true;
                     return false;
                 }
@@ -421,6 +422,6 @@ impl Thread {
             events.taken();
         }
         self.service.processes().send(&ToSupervisor::Closed);
-        let _ = self.service.processes().flush();
+        self.service.processes().flush_all();
     }
 }

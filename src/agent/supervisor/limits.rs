@@ -82,8 +82,9 @@ pub const LAST_TREES: Duration = Duration::from_millis(500);
 /// Time within which a new program has tried itself. It reads a few files.
 pub const TRIAL: Duration = Duration::from_secs(10);
 
-/// Time within which a front that is dismissed has sent its last messages and ended.
-pub const FRONT_LEAVES: Duration = Duration::from_millis(200);
+/// Time within which a front that is dismissed has sent its last messages and ended. For half of it, a stopped terminal may keep its
+/// last lines waiting.
+pub const FRONT_LEAVES: Duration = Duration::from_secs(1);
 
 /// Time within which the program is executed after a trial: a record that is waited for takes two seconds at most.
 pub const EXECUTE: Duration = Duration::from_secs(5);

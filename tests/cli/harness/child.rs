@@ -83,6 +83,16 @@ impl Child {
         self.stdin.as_mut().expect("stdin is open")
     }
 
+    /// Takes the pipe to stdin, for another thread.
+    pub fn take_stdin(&mut self) -> ChildStdin {
+        self.stdin.take().expect("stdin is open")
+    }
+
+    /// Takes back what [`take_stdin`](Self::take_stdin) has returned.
+    pub fn give_stdin(&mut self, stdin: ChildStdin) {
+        self.stdin = Some(stdin);
+    }
+
     /// Ends stdin.
     pub fn close_stdin(&mut self) {
         self.stdin = None;
