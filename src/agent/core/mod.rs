@@ -10,6 +10,7 @@
 
 mod dispatch;
 mod first_request;
+mod held_calls;
 mod pacing;
 mod registration;
 mod revocation;
@@ -18,7 +19,7 @@ mod session_state;
 mod tests;
 
 use crate::peer_addr::PeerAddr;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use super::access::{Controller, Denied, PolicySource};
 use super::audit::{Audit, Record};
@@ -33,6 +34,7 @@ use crate::message::{CloseCode, RequestId};
 use crate::session::{Command, SessionHandle};
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
+use held_calls::HeldCalls;
 pub use registration::Question;
 use session_state::{SessionState, Usage};
 
@@ -78,8 +80,7 @@ pub struct Service<P, S = Box<dyn PolicySource>> {
     next_question: u64,
     /// Sessions whose keys may no longer connect, and when they are closed at the latest; some may be gone.
     revoked: VecDeque<(Instant, SessionHandle)>,
-    /// Calls that are held, and when they are tried again; some may be gone.
-    held: BTreeSet<(Instant, CallRef)>,
+    held: HeldCalls,
     phase: Phase,
 }
 
@@ -108,7 +109,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             asking: HashMap::new(),
             next_question: 0,
             revoked: VecDeque::new(),
-            held: BTreeSet::new(),
+            held: HeldCalls::default(),
             phase: Phase::Working,
         }
     }
@@ -218,7 +219,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             Phase::Working | Phase::Closed => None,
         };
         let revoked = self.revoked.front().map(|first| first.0);
-        let held = self.held.first().map(|first| first.0);
+        let held = self.held.poll_timeout();
         let jobs = self.jobs.poll_timeout().into_iter();
         jobs.chain(phase).chain(revoked).chain(held).min()
     }

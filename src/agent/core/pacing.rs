@@ -1,7 +1,7 @@
 //! Requests of the chat that come too fast: their calls are held until their key may say more.
 //!
 //! While a call is held, its further lines stay unread and their bytes give no credit, so that the controller stops sending.
-//! Invariant: no line of a held call is lost or overtakes another; what a held call keeps is bounded by the credit of its
+//! Invariants: no line of a held call is lost or overtakes another; the calls of a key are continued in the order in which they were held; what a held call keeps is bounded by the credit of its
 //! control lane and one request.
 
 use super::Service;
@@ -9,6 +9,7 @@ use super::session_state::CallKind;
 use crate::agent::access::PolicySource;
 use crate::agent::jobs::Processes;
 use crate::agent::outbox::CallRef;
+use crate::crypto::PublicKey;
 use crate::message::Request;
 use crate::time::Instant;
 use crate::wire::Lane;
@@ -58,11 +59,16 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         if !is_chat {
             return Some(request);
         }
-        match self.chat.pace(now, controller.key, bytes) {
+        let key = controller.key;
+        let paced = match self.held.of_key(key) {
+            Some(again) => Err(again),
+            None => self.chat.pace(now, key, bytes),
+        };
+        match paced {
             Ok(()) => Some(request),
             Err(again) => {
                 open.held = Some(Box::new(request));
-                self.held.insert((again, call));
+                self.held.push(key, again, call);
                 None
             }
         }
@@ -70,15 +76,12 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
 
     /// Continues the calls whose keys may say more.
     pub(super) fn release_held(&mut self, now: Instant) {
-        while let Some(&(at, call)) = self.held.first()
-            && at <= now
-        {
-            self.held.pop_first();
-            self.resume(now, call);
+        while let Some((key, call)) = self.held.pop(now) {
+            self.resume(now, key, call);
         }
     }
 
-    fn resume(&mut self, now: Instant, call: CallRef) {
+    fn resume(&mut self, now: Instant, key: PublicKey, call: CallRef) {
         // A call of a removed key is gone.
         let Some(open) = self.open_call(call) else {
             return;
@@ -86,9 +89,14 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         let Some(held) = open.held.take() else {
             return;
         };
-        let Some(request) = self.pace(now, call, *held) else {
-            return;
-        };
+        let bytes = chat_bytes(&held).unwrap_or(0);
+        if let Err(again) = self.chat.pace(now, key, bytes) {
+            if let Some(open) = self.open_call(call) {
+                open.held = Some(held);
+            }
+            return self.held.push_front(key, again, call);
+        }
+        let request = *held;
         self.on_request(now, call, request);
         self.take_lines(now, call);
         if let Some(open) = self.open_call(call).filter(|open| open.held.is_none()) {

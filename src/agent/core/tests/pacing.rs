@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::harness::*;
+use crate::agent::chat::Line;
 use crate::agent::outbox::CallRef;
 use crate::message::{Reply, Request, to_line};
 use crate::wire::Lane;
@@ -142,4 +143,30 @@ fn a_held_message_of_a_removed_key_is_not_said() {
     assert_eq!(delivered(&mut harness, alice), [0; 0]);
     let said = std::iter::from_fn(|| harness.service.chat().0.poll_line()).count();
     assert_eq!(said, at_once + 2, "and that it came and left");
+}
+
+#[test]
+fn held_calls_of_a_key_are_continued_in_the_order_of_their_arrival() {
+    let mut harness = Harness::new();
+    let session = harness.open(1, ALICE);
+    // Those that come later have lower numbers.
+    let mut calls = (0..1600).rev();
+    let mut numbers = 0..;
+    let mut call = |harness: &mut Harness, count| {
+        for (call, number) in calls.by_ref().zip(numbers.by_ref()).take(count) {
+            harness.call(session, call, &say(number));
+        }
+    };
+    call(&mut harness, 1500);
+    for _ in 0..10 {
+        harness.pass(Duration::from_millis(30));
+        call(&mut harness, 10);
+    }
+    harness.pass(Duration::from_secs(5));
+    let lines = std::iter::from_fn(|| harness.service.chat().0.poll_line());
+    let texts = lines.map(|line| match line {
+        Line::Said { text, .. } => text,
+        other => panic!("{other:?}"),
+    });
+    assert!(texts.eq((0..1600).map(|number| format!("message {number}"))));
 }
