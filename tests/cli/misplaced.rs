@@ -34,6 +34,16 @@ fn an_argument_of_a_text_or_script_is_not_taken_for_a_host() {
             format!("-w {target} --shell '{touch}' -- x.invalid"),
             "x.invalid stands behind what to run, and a host before it",
         ),
+        (
+            vec!["--rerun", "failed", "--shell", &touch, "x.invalid"],
+            format!("--rerun failed --shell '{touch}' -- x.invalid"),
+            "x.invalid stands behind what to run, and a host before it",
+        ),
+        (
+            vec!["--rerun=failed", "--script", script, "x.invalid", "3"],
+            format!("'--rerun=failed' --script {script} -- x.invalid 3"),
+            "x.invalid stands behind what to run, and a host before it",
+        ),
     ] {
         let outcome = user.udpctl([&["exec"], &words[..]].concat()).outcome();
         let hint = format!("put \"--\" before arguments: udpctl exec {line}");

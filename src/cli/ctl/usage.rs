@@ -211,7 +211,7 @@ impl<'a> Line<'a> {
                     line.text.get_or_insert(position);
                 }
                 line.has_hosts |= line.positional.is_empty()
-                    && ["hosts", "group", "all_hosts", "hostfile"].contains(&id);
+                    && ["hosts", "group", "all_hosts", "hostfile", "rerun"].contains(&id);
                 line.has_user |= id == "user";
                 if id == "help" {
                     line.help.get_or_insert(position);
