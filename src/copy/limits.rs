@@ -54,7 +54,8 @@ pub const DESCRIPTORS: usize = 8;
 /// whatever lengths a peer names.
 pub const WORK: u64 = 8 << 20;
 
-/// Bytes as which a frame other than data counts in that, as it may make a file or a directory.
+/// Bytes as which a frame other than data counts in that, as it may make a file or a directory, and an item that a sender
+/// opens.
 pub const FRAME_WORK: u64 = 32 << 10;
 
 /// Bytes that the driver reads at a time.

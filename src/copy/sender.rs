@@ -134,8 +134,10 @@ impl Sender {
         }
     }
 
-    /// Returns the next bytes.
+    /// Returns the next bytes, after a bounded number of items: each counts as [`limits::FRAME_WORK`] in [`limits::WORK`],
+    /// also one that fails and sends nothing.
     pub fn pull(&mut self) -> Pulled {
+        let mut budget = limits::WORK;
         while self.ready.is_empty() {
             if self.is_refused {
                 return Pulled::Nothing;
@@ -146,7 +148,11 @@ impl Sender {
                 if !self.continue_file(file) {
                     return Pulled::Busy;
                 }
-            } else if !self.begin_next() {
+            } else if budget == 0 {
+                return Pulled::Busy;
+            } else if self.begin_next() {
+                budget = budget.saturating_sub(limits::FRAME_WORK);
+            } else {
                 self.flush();
                 break;
             }

@@ -157,6 +157,36 @@ fn an_item_that_fails_is_named_and_the_rest_is_copied() {
 }
 
 #[test]
+fn one_call_passes_over_a_bounded_number_of_items_that_fail() {
+    const ITEMS: u64 = 3000;
+    const MOST: u64 = limits::WORK / limits::FRAME_WORK;
+    let area = Area::new();
+    for index in 0..ITEMS / 2 {
+        let pipe = area.at(&format!("from/pipe{index}"));
+        mknodat(CWD, pipe, FileType::Fifo, Mode::RUSR, 0).unwrap();
+    }
+    // Neither the entries of a directory nor named items may hold a call.
+    let absent = vec!["absent"; usize::try_from(ITEMS / 2).unwrap()];
+    let paths = [vec!["from"], absent].concat();
+    let mut copy = Copy::new(area.sender(&paths), area.receiver("to", false));
+    let (mut calls, mut failures) = (0, 0);
+    while !copy.sender.is_done() {
+        match copy.sender.pull() {
+            Pulled::Bytes(bytes) => {
+                push(&mut copy.receiver, &bytes).unwrap();
+                copy.sender.push(&copy.receiver.take_replies()).unwrap();
+            }
+            Pulled::Busy => calls += 1,
+            Pulled::Nothing => panic!("the receiver has everything"),
+        }
+        assert!(copy.sender.failures() <= failures + MOST);
+        failures = copy.sender.failures();
+    }
+    assert_eq!(failures, ITEMS);
+    assert!(calls >= ITEMS / MOST - 1, "{calls}");
+}
+
+#[test]
 fn a_report_has_the_whole_path() {
     let area = Area::new();
     fs::create_dir_all(area.at("from/d/a/b")).unwrap();
