@@ -1,7 +1,7 @@
 //! One side of a copy over two blocking streams, such as the standard streams of a process.
 //!
-//! Not the side of a program that has many peers: it drives [`Sender`] and [`Receiver`] itself. Invariant: true is returned
-//! only if both sides have everything.
+//! Not the side of a program that has many peers: it drives [`Sender`] and [`Receiver`] itself. Invariant:
+//! [`End::Complete`] is returned only if both sides have everything.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -18,6 +18,27 @@ use super::limits;
 use super::receiver::Receiver;
 use super::sender::{Pulled, Sender, Sources};
 use super::total::total;
+
+/// End of a copy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// Everything was sent and written.
+    Complete,
+    /// An item was not. The other side knows which, and why.
+    Incomplete,
+    /// An item was not, because it lies outside of the [`Scope`](super::Scope).
+    OutOfScope,
+}
+
+impl End {
+    const fn of(is_complete: bool) -> Self {
+        if is_complete {
+            Self::Complete
+        } else {
+            Self::Incomplete
+        }
+    }
+}
 
 /// Reason why a copy ended early.
 #[derive(Debug)]
@@ -60,23 +81,37 @@ impl From<io::Error> for Broken {
     }
 }
 
-/// Sends sources. Returns true if everything was sent and written.
+/// Sends sources.
 ///
 /// # Errors
 /// [`Broken`]
 pub fn send(
     sources: Sources,
     library: Rc<Library>,
+    input: impl Read + AsFd,
+    output: impl Write,
+) -> Result<End, Broken> {
+    let counted = sources.clone();
+    let mut sender = Sender::new(sources, library);
+    match send_all(&mut sender, counted, input, output) {
+        // Also if the other side has had enough after it was told.
+        Ok(()) | Err(Broken::Gone) if sender.is_out_of_scope() => Ok(End::OutOfScope),
+        sent => sent.map(|()| End::of(sender.is_complete())),
+    }
+}
+
+fn send_all(
+    sender: &mut Sender,
+    counted: Sources,
     mut input: impl Read + AsFd,
     mut output: impl Write,
-) -> Result<bool, Broken> {
-    let mut counted = Some(sources.clone());
+) -> Result<(), Broken> {
+    let mut counted = Some(counted);
     let mut count = None;
-    let mut sender = Sender::new(sources, library);
     let mut buffer = vec![0; limits::FRAME];
     while !sender.is_done() {
         while is_ready(&input)? {
-            read_once(&mut sender, &mut input, &mut buffer)?;
+            read_once(sender, &mut input, &mut buffer)?;
         }
         if sender.is_counted()
             && let Some(sources) = counted.take()
@@ -92,11 +127,11 @@ pub fn send(
             Pulled::Nothing if sender.is_done() => {}
             Pulled::Nothing => {
                 output.flush()?;
-                read_once(&mut sender, &mut input, &mut buffer)?;
+                read_once(sender, &mut input, &mut buffer)?;
             }
         }
     }
-    Ok(sender.is_complete())
+    Ok(())
 }
 
 /// Counts the files on a thread of its own, as the copy does not wait for it. Without a thread, no total is announced.
@@ -130,7 +165,7 @@ fn is_ready(input: &impl AsFd) -> io::Result<bool> {
     Ok(poll(&mut fds, Some(&now))? > 0)
 }
 
-/// Receives. Returns true if everything was sent and written.
+/// Receives.
 ///
 /// # Errors
 /// [`Broken`]
@@ -138,10 +173,10 @@ pub fn receive(
     mut receiver: Receiver,
     input: impl Read,
     output: impl Write,
-) -> Result<bool, Broken> {
+) -> Result<End, Broken> {
     let received = receive_all(&mut receiver, input, output);
     receiver.leave();
-    received.map(|()| receiver.is_complete())
+    received.map(|()| End::of(receiver.is_complete()))
 }
 
 fn receive_all(

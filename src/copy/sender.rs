@@ -82,6 +82,8 @@ pub struct Sender {
     ready: VecDeque<Bytes>,
     /// Items that were not sent.
     troubles: u64,
+    /// True if one of them lies outside of the scope.
+    is_out_of_scope: bool,
     /// Bytes of all files that were sent, with what was left out.
     progress: u64,
     is_sent: bool,
@@ -120,6 +122,7 @@ impl Sender {
             buffer,
             ready: VecDeque::new(),
             troubles: 0,
+            is_out_of_scope: false,
             progress: 0,
             is_sent: false,
             parser: Parser::default(),
@@ -220,6 +223,12 @@ impl Sender {
         is_written && self.troubles == 0 && !self.is_refused
     }
 
+    /// Returns true if an item was not sent because it lies outside of the scope.
+    #[must_use]
+    pub const fn is_out_of_scope(&self) -> bool {
+        self.is_out_of_scope
+    }
+
     /// Takes the next report of an item that was not copied.
     pub fn next_report(&mut self) -> Option<Report> {
         self.reports.next()
@@ -305,6 +314,7 @@ impl Sender {
 
     fn trouble(&mut self, fault: Fault) {
         self.troubles += 1;
+        self.is_out_of_scope |= fault == Fault::Policy;
         self.reports.add(fault, &self.path, Side::Here);
         if self.told.take(&self.path) {
             let path = self.path.clone();

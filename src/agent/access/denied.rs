@@ -46,6 +46,8 @@ pub enum Denied {
     CopyFrom,
     /// Files are to be copied to the host, and the same.
     CopyTo,
+    /// A path of a copy lies beneath no directory of `copy=`.
+    CopyPath,
     /// No `forward=` names the destination of a connection.
     Destination,
     /// A connection is to be forwarded, and the key has `allow=` and no `forward=`.
@@ -84,6 +86,7 @@ impl Denied {
             | Self::NotAdmin
             | Self::ChatOnly
             | Self::Command
+            | Self::CopyPath
             | Self::Variable(_)
             | Self::Account(..) => None,
         }
@@ -115,6 +118,7 @@ impl fmt::Display for Denied {
             Self::CopyTo => {
                 "a key with allow=, chat-only or copy= copies to here only by copy= with DIR or write:DIR"
             }
+            Self::CopyPath => "a path of the copy is beneath no directory of copy=",
             Self::Destination => "no forward= names the destination",
             Self::Forward => "a key with allow= cannot forward connections without forward=",
             Self::ForwardUser => {

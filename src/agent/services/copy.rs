@@ -13,15 +13,15 @@ use rustix::pipe::fcntl_setpipe_size;
 
 use super::limits::PIPE;
 use crate::agent::access::CopyGrant;
-use crate::copy::driver::{Broken, receive, send};
-use crate::copy::{Destination, Library, Receiver, Scope, Sources, limits as copy};
+use crate::copy::driver::{Broken, End, receive, send};
+use crate::copy::{Destination, Fault, Library, Receiver, Scope, Sources, limits as copy};
 use crate::message::{CopyWork, OsText};
 
-/// Copies. Returns true if everything was sent and written.
+/// Copies.
 ///
 /// # Errors
 /// [`Broken`]
-pub fn run(work: &CopyWork, grant: CopyGrant) -> Result<bool, Broken> {
+pub fn run(work: &CopyWork, grant: CopyGrant) -> Result<End, Broken> {
     let scope = match grant {
         CopyGrant::Everywhere => Scope::Everywhere,
         CopyGrant::Beneath(paths) => Scope::Beneath(paths),
@@ -51,7 +51,10 @@ pub fn run(work: &CopyWork, grant: CopyGrant) -> Result<bool, Broken> {
                 Err(error) => {
                     let refusal = Receiver::refusal(&error);
                     io::Write::write_all(&mut &output, &refusal)?;
-                    Ok(false)
+                    Ok(match error.fault {
+                        Fault::Policy => End::OutOfScope,
+                        _ => End::Incomplete,
+                    })
                 }
             }
         }

@@ -17,6 +17,7 @@ mod limits;
 use std::ffi::OsString;
 
 use crate::agent::access::CopyGrant;
+use crate::copy::driver::End;
 use crate::escape;
 use crate::message::Service;
 use crate::message::status::{INTERNAL, USAGE};
@@ -26,6 +27,9 @@ pub const NAME: &str = "udpagent-service";
 
 /// Exit status of a copy of which an item has failed. The peer knows which, and why.
 const SOME_NOT_COPIED: u8 = 1;
+
+/// Exit status of a copy of which an item lies outside of the directories that were granted.
+pub const OUT_OF_SCOPE: u8 = 3;
 
 /// Bytes of an error that are shown.
 const ERROR: usize = 1024;
@@ -65,7 +69,7 @@ pub fn main(argv: &[OsString]) -> u8 {
     let _ = rustix::thread::set_name(c"udpagent-service");
     let done = match (&service, copy) {
         (Service::Forward(target), _) => match forward::run(target) {
-            Ok(()) => Ok(true),
+            Ok(()) => Ok(End::Complete),
             Err(error) => Err(error.to_string()),
         },
         (Service::Copy(work), Some(grant)) => {
@@ -74,8 +78,9 @@ pub fn main(argv: &[OsString]) -> u8 {
         (Service::Copy(_), None) => return USAGE,
     };
     match done {
-        Ok(true) => 0,
-        Ok(false) => SOME_NOT_COPIED,
+        Ok(End::Complete) => 0,
+        Ok(End::Incomplete) => SOME_NOT_COPIED,
+        Ok(End::OutOfScope) => OUT_OF_SCOPE,
         Err(text) => {
             let line = escape::line(text.as_bytes(), ERROR);
             eprintln!("{line}");

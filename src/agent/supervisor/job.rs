@@ -10,8 +10,11 @@ use super::child::Child;
 use super::child_io::ChildIo;
 use super::limits;
 use crate::agent::access::Controller;
-use crate::agent::jobs::{Digest, Exit, Force, JobId, Output, Phase, Restored, Start, Status};
-use crate::message::{Cause, RequestId, Window};
+use crate::agent::jobs::{
+    Digest, Exit, Force, JobId, Output, Phase, Program, Restored, Start, Status,
+};
+use crate::agent::services::OUT_OF_SCOPE;
+use crate::message::{Cause, RequestId, Service, Window};
 use crate::time::Instant;
 
 /// A leader that has ended while its outputs are read.
@@ -55,6 +58,8 @@ pub struct Job {
     pub kept: u64,
     /// Record of the front.
     pub record: Vec<u8>,
+    /// True if it is the built-in service that copies files.
+    pub is_copy: bool,
     /// The process, until it is gone.
     pub child: Option<Child>,
     /// Its pipes.
@@ -87,6 +92,7 @@ impl Job {
             owner: start.owner,
             kept: start.kept,
             record: start.record,
+            is_copy: matches!(start.spec.program, Program::Service(Service::Copy(_))),
             child: None,
             io: ChildIo::new(slot, [None, None, None], None),
             status: Status::STARTING,
@@ -112,6 +118,19 @@ impl Job {
     /// Returns true if its result is known.
     pub const fn is_settled(&self) -> bool {
         !matches!(self.status.phase, Phase::Starting | Phase::Running)
+    }
+
+    /// Returns true if it is a copy of which an item lies outside of what was granted.
+    pub fn is_out_of_scope(&self) -> bool {
+        let exit = match self.status.phase {
+            Phase::Ended { exit, .. } => Some(exit),
+            Phase::Starting
+            | Phase::Running
+            | Phase::Unkillable { .. }
+            | Phase::Failed { .. }
+            | Phase::Refused(_) => None,
+        };
+        self.is_copy && exit == Some(Exit::Code(OUT_OF_SCOPE))
     }
 
     /// Brings the counters of the status up to date.

@@ -229,6 +229,9 @@ impl Supervisor {
         };
         self.records
             .send(&Record::of_request(&job.owner, job.request, event));
+        if job.is_out_of_scope() {
+            self.records.copy_denied(&job.owner, job.request);
+        }
     }
 
     /// Starts to end a job. The first cause is kept.

@@ -1,4 +1,4 @@
-//! Refused starts: the answer to the front, the log line and the record.
+//! Refused starts: the answer to the front, the log line and the record. The same of a copy that was refused a path.
 //!
 //! Not the decision. Invariant: every refusal of a request that a front may make is recorded as `denied`, as far as
 //! anything can be recorded.
@@ -7,9 +7,11 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 
 use super::Supervisor;
-use crate::agent::access::Controller;
+use super::records::Records;
+use crate::agent::access::{Controller, Denied};
 use crate::agent::audit::{Command, Event, Record};
 use crate::agent::jobs::{JobId, Phase, Refusal, Start, Status};
+use crate::agent::note::Note;
 use crate::agent::services;
 use crate::message::{Exec, OsText, Outcome, RequestId};
 use crate::process::{self, Executable, User};
@@ -68,6 +70,25 @@ impl Supervisor {
         self.records
             .send(&Record::of_request(&job.owner, job.request, event));
         self.note(id);
+    }
+}
+
+impl Records {
+    /// Records and logs that a copy was refused a path by its own process, which alone follows symbolic links.
+    pub(super) fn copy_denied(&mut self, owner: &Controller, request: RequestId) {
+        let (outcome, denied) = (Outcome::Denied {}, Denied::CopyPath);
+        let event = Event::Denied {
+            outcome,
+            reason: Some(denied.to_string()),
+            command: None,
+        };
+        self.send(&Record::of_request(owner, request, event));
+        self.counts.write(&Note::Refused {
+            id: request,
+            controller: owner.clone(),
+            outcome,
+            denied: Some(denied),
+        });
     }
 }
 

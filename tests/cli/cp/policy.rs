@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
-use crate::harness::User;
+use crate::harness::{User, eventually};
 use crate::users::{no_home, nobody};
 
 /// A user whose own agent lets their key do what `options` say, and the directories of the test.
@@ -55,7 +55,10 @@ fn a_restricted_key_needs_copy_and_is_told_the_direction() {
 #[test]
 fn a_key_copies_beneath_the_directories_of_its_line_alone() {
     let user = restricted("chat-only copy=write:HOME/in copy=read:HOME/out");
-    let agent = user.agent();
+    let audit = user.path("audit");
+    user.write_config(&format!("audit-file = '{}'", audit.display()));
+    let mut agent = user.agent();
+    let denied = "denied: a path of the copy is beneath no directory of copy=";
     let (target, home) = (agent.target(), user.home());
     let checked = user.udpagent(["check"]).outcome().stdout;
     let checked = String::from_utf8(checked).unwrap();
@@ -75,6 +78,7 @@ fn a_key_copies_beneath_the_directories_of_its_line_alone() {
             ))
             .status(1)
             .run();
+        agent.child.stderr_line(|line| line.contains(denied));
     }
     for path in ["in/f", "other/secret", "out/link"] {
         let from = format!("{home}/{path}");
@@ -84,6 +88,19 @@ fn a_key_copies_beneath_the_directories_of_its_line_alone() {
             ))
             .status(1)
             .run();
+        agent.child.stderr_line(|line| line.contains(denied));
+    }
+    // One for each, behind its end.
+    let record = "\"outcome\":{\"denied\":{}},\"reason\":\"a path of the copy is beneath no directory of copy=\"}";
+    eventually("the records", || {
+        let text = fs::read_to_string(&audit).unwrap();
+        text.matches(record).count() == 8
+    });
+    let text = fs::read_to_string(&audit).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let is_of = |line: &str, event: &str| line.contains(&format!("\"event\":\"{event}\""));
+    for pair in lines.windows(2).filter(|pair| is_of(pair[1], "denied")) {
+        assert!(is_of(pair[0], "ended"), "{pair:?}");
     }
     assert!(!user.path("stolen").exists());
     assert_eq!(fs::read_dir(user.path("other")).unwrap().count(), 1);

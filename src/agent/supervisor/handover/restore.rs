@@ -230,6 +230,7 @@ fn restored_job(state: JobState, child: Option<Child>, io: ChildIo) -> Job {
         kept: state.kept,
         owner: state.owner,
         record: state.record.0,
+        is_copy: state.is_copy,
         child,
         io,
         status: state.status,

@@ -87,6 +87,7 @@ impl Supervisor {
             owner: job.owner.clone(),
             kept: job.kept,
             record: Octets(job.record.clone()),
+            is_copy: job.is_copy,
             status: job.status,
             cause: job.cause,
             pending_force: job.pending_force,

@@ -121,6 +121,9 @@ pub struct JobState {
     pub kept: u64,
     /// Record of the front.
     pub record: Octets,
+    /// True if it is the built-in service that copies files.
+    #[serde(default)]
+    pub is_copy: bool,
     /// State of the process.
     pub status: Status,
     /// Reason of its end, if it is being ended.

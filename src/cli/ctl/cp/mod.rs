@@ -24,6 +24,7 @@ use super::candidates;
 use super::context::{Context, FleetNetwork, note, print, streams};
 use super::exec::{conclude, explain, terminals};
 use super::family::Family;
+use crate::agent::services::OUT_OF_SCOPE;
 use crate::control::console::Escape;
 use crate::control::copy::{self, CopyConfig, HostResult};
 use crate::control::exec::{
@@ -247,9 +248,11 @@ fn conclusion(args: &CpArgs, labels: &[String], mut finish: Finish, results: &[H
     if let [label] = labels {
         explain(label, &finish);
     }
-    match status {
-        status::SUCCESS if !is_complete => status::INTERNAL,
-        status => status,
+    match (labels, status) {
+        (_, status::SUCCESS) if !is_complete => status::INTERNAL,
+        // What the agent's side ends with for its log: an item was not copied, as any other.
+        ([_], OUT_OF_SCOPE) => status::INTERNAL,
+        (_, status) => status,
     }
 }
 
