@@ -217,10 +217,11 @@ pub const CHAT_HISTORY_BYTES: usize = 64 << 10;
 /// Bytes of all kept messages of all rooms. A file with them is read and written at once.
 pub const CHAT_HISTORY_TOTAL: usize = 4 * CHAT_HISTORY_BYTES;
 
-/// Rooms beside the default room. One without members, whose history is the oldest, makes place for a new one.
+/// Rooms beside the default room. One without members makes place for a new one: of the key that has begun most of them the oldest.
 pub const CHAT_ROOMS: usize = 128;
 
-/// Rooms in which one key is a member: a quarter, so that one key leaves room for the others.
+/// Rooms in which one key is a member, and rooms that it has begun and whose history is kept: a quarter, so that one key leaves room for
+/// the others.
 pub const CHAT_ROOMS_PER_KEY: usize = CHAT_ROOMS / 4;
 
 /// Plain-text datagrams accepted from one source in a second.

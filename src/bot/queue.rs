@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
 use super::{Outcome, limits};
-use crate::message::RoomName;
+use crate::message::{RoomName, key_of_member};
 
 /// Event of a bot.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -90,16 +90,6 @@ impl Waiting {
     }
 }
 
-/// Returns the name of the key of a member, which has neither brackets nor `#`: `ann` of `ann`, `ann#2`, `bob(ann)` and
-/// `(ann)`.
-fn key_of(member: &str) -> &str {
-    let (name, _) = member.split_once('#').unwrap_or((member, ""));
-    match name.rsplit_once('(') {
-        Some((_, key)) => key.trim_end_matches(')'),
-        None => name,
-    }
-}
-
 impl Bot {
     /// Starts the thread. `run` returns the outcome for a message, or `None` if there is none and will be none; `wake` is
     /// called after each. The thread ends when the bot is dropped.
@@ -140,7 +130,7 @@ impl Bot {
 
     /// Adds a message of a member.
     pub fn push(&mut self, member: &str, message: Message) {
-        self.dropped += u64::from(!self.waiting.push(key_of(member), message));
+        self.dropped += u64::from(!self.waiting.push(key_of_member(member), message));
         if !self.is_busy {
             self.start_next();
         }
@@ -246,7 +236,7 @@ mod tests {
         let mut waiting = Waiting::default();
         let mut left_out = 0;
         let mut push = |member: &str, json: String| {
-            left_out += usize::from(!waiting.push(key_of(member), message(json)));
+            left_out += usize::from(!waiting.push(key_of_member(member), message(json)));
         };
         for number in 0..100 {
             let member = ["ann", "ann#2", "bob(ann)", "(ann)"][number % 4];

@@ -4,13 +4,14 @@
 //! they could push out what members have said. Invariant: there are at most as many messages of a room as configured, at most
 //! [`limits::CHAT_HISTORY_BYTES`] bytes of them, and [`limits::CHAT_HISTORY_TOTAL`] bytes of all rooms; each is one that was said, or its beginning with the number of missing bytes.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
 use crate::agent::limits;
 use crate::message::limits::MEMBER_NAME;
-use crate::message::{RequestId, RoomName};
+use crate::message::{RequestId, RoomName, key_of_member};
 
 /// Bytes that a message takes beside its name and text.
 const OVERHEAD: usize = 64;
@@ -57,6 +58,25 @@ impl Earlier {
             position: 0,
             id: None,
         }
+    }
+
+    /// Returns a mark that the messages of a room before it are forgotten, for others who keep them.
+    #[must_use]
+    pub const fn forgotten(at: u64, room: RoomName) -> Self {
+        Self {
+            at,
+            room: Some(room),
+            from: String::new(),
+            text: String::new(),
+            position: 0,
+            id: None,
+        }
+    }
+
+    /// True if it is such a mark. Every member has a name.
+    #[must_use]
+    pub const fn is_forgotten(&self) -> bool {
+        self.room.is_some() && self.from.is_empty() && self.text.is_empty()
     }
 
     fn size(&self) -> usize {
@@ -113,6 +133,12 @@ struct RoomHistory {
 }
 
 impl RoomHistory {
+    /// Name of the key whose message is the oldest one.
+    fn key(&self) -> &str {
+        let oldest = self.entries.front();
+        oldest.map_or("", |oldest| key_of_member(&oldest.from))
+    }
+
     /// Removes the oldest message. Returns its size.
     fn pop(&mut self) -> usize {
         let size = self.entries.pop_front().map_or(0, |oldest| oldest.size());
@@ -166,15 +192,50 @@ impl History {
         self.rooms.retain(|room| !room.entries.is_empty());
         // The default room is one more.
         if self.rooms.len() > limits::CHAT_ROOMS + 1 {
-            let last = |room: &RoomHistory| room.entries.back().map_or(0, |entry| entry.at);
-            let rooms = self.rooms.iter().enumerate();
-            let oldest = rooms
-                .filter(|(_, kept)| kept.room.is_some() && kept.room != room)
-                .min_by_key(|(_, kept)| last(kept))?;
-            let oldest = oldest.0;
-            self.bytes -= self.rooms.remove(oldest).bytes;
+            let given_up = self.to_give_up(|other| Some(other) != room.as_ref())?;
+            self.remove(Some(&given_up.clone()));
         }
         self.rooms[self.index_of(room.as_ref())?].entries.back()
+    }
+
+    /// Adds a message, or forgets the messages of a room before such a mark. Returns the entry as it is to be kept elsewhere, too, if
+    /// it is.
+    pub fn apply(&mut self, entry: Earlier) -> Option<Earlier> {
+        if !entry.is_forgotten() {
+            return self.push(entry).cloned();
+        }
+        self.remove(entry.room.as_ref());
+        Some(entry)
+    }
+
+    /// Returns the room to forget of those that `may` be: of the key with most of them the one in which nothing was said for the
+    /// longest time.
+    pub fn to_give_up(&self, may: impl Fn(&RoomName) -> bool) -> Option<&RoomName> {
+        let rooms = || {
+            let rooms = self.rooms.iter();
+            rooms.filter_map(|kept| Some((kept.room.as_ref().filter(|room| may(room))?, kept)))
+        };
+        let mut counts = HashMap::new();
+        for (_, kept) in rooms() {
+            *counts.entry(kept.key()).or_insert(0_usize) += 1;
+        }
+        let first = |kept: &RoomHistory| {
+            let last = kept.entries.back().map_or(0, |entry| entry.at);
+            (Reverse(counts[kept.key()]), last)
+        };
+        rooms()
+            .min_by_key(|(_, kept)| first(kept))
+            .map(|found| found.0)
+    }
+
+    /// Returns the rooms whose oldest message is of the same key as that of a room.
+    pub fn of_key_of(&self, room: &RoomName) -> impl Iterator<Item = &RoomName> {
+        let key = self
+            .index_of(Some(room))
+            .map(|index| self.rooms[index].key());
+        let rooms = self.rooms.iter();
+        let of_key = rooms.filter(move |kept| Some(kept.key()) == key);
+        of_key.filter_map(|kept| kept.room.as_ref())
     }
 
     /// Removes a message, the oldest of its room.

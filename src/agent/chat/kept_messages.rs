@@ -2,9 +2,12 @@
 //!
 //! Invariant: what is new takes no more memory than the history, however long nobody takes it.
 
+use std::collections::BTreeSet;
+
 use super::history::{Earlier, History, MessageId, SavedHistory};
 use super::member::Weight;
 use super::{CallRef, Chat, Outbox};
+use crate::agent::limits;
 use crate::message::{Reply, RoomName};
 use crate::time::Instant;
 
@@ -89,14 +92,46 @@ impl KeptMessages {
         (missing, all)
     }
 
+    #[cfg(test)]
+    pub(super) const fn all(&self) -> &History {
+        &self.all
+    }
+
     /// Returns the rooms that have messages, with the time of the last one.
     pub(super) fn rooms(&self) -> impl Iterator<Item = (Option<&RoomName>, u64)> {
         self.all.rooms()
     }
 
-    /// Forgets the messages of a room.
-    pub(super) fn remove(&mut self, room: &RoomName) {
-        self.all.remove(Some(room));
+    /// Forgets the messages of a room, here and in the file of the supervisor.
+    fn remove(&mut self, now: Instant, room: RoomName) {
+        self.all.remove(Some(&room));
+        self.new.remove(Some(&room));
+        self.new.push(Earlier::forgotten(self.at(now), room));
+    }
+
+    /// Forgets the messages of a room that has no members, if there is one: of the key with most such rooms the oldest one.
+    pub(super) fn give_up_room(&mut self, now: Instant, occupied: &BTreeSet<RoomName>) -> bool {
+        let may = |room: &RoomName| !occupied.contains(room);
+        let room = self.all.to_give_up(may).cloned();
+        room.map(|room| self.remove(now, room)).is_some()
+    }
+
+    /// Forgets the oldest rooms without members of the key of a room, as far as that has too many.
+    pub(super) fn bound_rooms(
+        &mut self,
+        now: Instant,
+        room: &RoomName,
+        occupied: &BTreeSet<RoomName>,
+    ) {
+        let of_key: BTreeSet<_> = self.all.of_key_of(room).cloned().collect();
+        let surplus = of_key.len().saturating_sub(limits::CHAT_ROOMS_PER_KEY);
+        for _ in 0..surplus {
+            let may = |other: &RoomName| of_key.contains(other) && !occupied.contains(other);
+            let Some(room) = self.all.to_give_up(may).cloned() else {
+                return;
+            };
+            self.remove(now, room);
+        }
     }
 
     fn at(&self, now: Instant) -> u64 {

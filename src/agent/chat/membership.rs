@@ -29,6 +29,7 @@ impl Chat {
     /// Adds a member. Returns false if it was refused.
     pub(super) fn join(
         &mut self,
+        now: Instant,
         call: CallRef,
         (key, known): (PublicKey, &str),
         (requested, room, id): (Option<&str>, Option<RoomName>, Option<RequestId>),
@@ -45,7 +46,7 @@ impl Chat {
             return false;
         }
         if let Some(room) = &room
-            && let Err(reason) = self.enter(key, room)
+            && let Err(reason) = self.enter(now, key, room)
         {
             outbox.last_reply(call, &Reply::Unsupported { reason });
             return false;

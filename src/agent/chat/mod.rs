@@ -121,7 +121,7 @@ impl Chat {
                 after,
             } => {
                 let member = (member.key, &known[..]);
-                if self.join(from, member, (name.as_deref(), room, id), outbox) {
+                if self.join(now, from, member, (name.as_deref(), room, id), outbox) {
                     self.send_history(now, from, (history, after), outbox);
                 }
             }
@@ -325,7 +325,7 @@ impl Chat {
             if id.is_some_and(|id| self.history.has(room.as_ref(), id)) {
                 return Ok((0, None));
             }
-            position = self.history.add(now, room.as_ref(), (&name, &text), id);
+            position = self.keep(now, room.as_ref(), (&name, &text), id);
         }
         let said = Reply::Said {
             from: name.clone(),

@@ -1,16 +1,18 @@
 //! The rooms of a chat.
 //!
 //! There is no table of them: a room other than the default room exists while it has a member or a history. Invariants: no
-//! two rooms have names that look alike; there are at most [`limits::CHAT_ROOMS`], and a key is in at most
-//! [`limits::CHAT_ROOMS_PER_KEY`].
+//! two rooms have names that look alike; there are at most [`limits::CHAT_ROOMS`], a key is in at most
+//! [`limits::CHAT_ROOMS_PER_KEY`], and has begun at most as many that have only a history.
 
 use std::collections::BTreeSet;
 
 use super::Chat;
+use super::history::MessageId;
 use crate::agent::access::look_alike;
 use crate::agent::limits;
 use crate::crypto::PublicKey;
 use crate::message::RoomName;
+use crate::time::Instant;
 
 impl Chat {
     /// Checks that a room exists.
@@ -22,7 +24,12 @@ impl Chat {
     }
 
     /// Checks that a key may enter a room, and makes place for it if it is new.
-    pub(super) fn enter(&mut self, key: PublicKey, room: &RoomName) -> Result<(), String> {
+    pub(super) fn enter(
+        &mut self,
+        now: Instant,
+        key: PublicKey,
+        room: &RoomName,
+    ) -> Result<(), String> {
         let of_key = self.members.iter().filter(|member| member.key == key);
         let of_key: BTreeSet<_> = of_key.filter_map(|member| member.room.as_ref()).collect();
         if !of_key.contains(room) && of_key.len() >= limits::CHAT_ROOMS_PER_KEY {
@@ -39,11 +46,28 @@ impl Chat {
         if rooms.len() < limits::CHAT_ROOMS {
             return Ok(());
         }
-        let Some(oldest) = self.oldest_left().cloned() else {
-            return Err("there are too many rooms".into());
-        };
-        self.history.remove(&oldest);
-        Ok(())
+        let occupied = self.occupied().cloned().collect();
+        if self.history.give_up_room(now, &occupied) {
+            Ok(())
+        } else {
+            Err("there are too many rooms".into())
+        }
+    }
+
+    /// Keeps a message of a member. Returns its position, if it is kept.
+    pub(super) fn keep(
+        &mut self,
+        now: Instant,
+        room: Option<&RoomName>,
+        said: (&str, &str),
+        id: Option<MessageId>,
+    ) -> Option<u64> {
+        let position = self.history.add(now, room, said, id);
+        if let Some(room) = room {
+            let occupied = self.occupied().cloned().collect();
+            self.history.bound_rooms(now, room, &occupied);
+        }
+        position
     }
 
     fn rooms(&self) -> BTreeSet<&RoomName> {
@@ -56,14 +80,5 @@ impl Chat {
         self.members
             .iter()
             .filter_map(|member| member.room.as_ref())
-    }
-
-    /// The room without members in which nothing was said for the longest time.
-    fn oldest_left(&self) -> Option<&RoomName> {
-        let occupied: BTreeSet<_> = self.occupied().collect();
-        let rooms = self.history.rooms();
-        let left = rooms.filter_map(|(room, at)| Some((room?, at)));
-        let left = left.filter(|(room, _)| !occupied.contains(room));
-        left.min_by_key(|(_, at)| *at).map(|(room, _)| room)
     }
 }

@@ -88,7 +88,12 @@ impl ChatHistory {
             id: said.id,
             ..Earlier::new(unix_ms(), said.room, &said.from, &said.text)
         };
-        if self.kept.push(entry.clone()).is_some() && self.path.is_some() {
+        if entry.is_forgotten() {
+            self.waiting.remove(entry.room.as_ref());
+        }
+        if let Some(entry) = self.kept.apply(entry)
+            && self.path.is_some()
+        {
             self.waiting.push(entry);
             self.behind.get_or_insert(now);
         }

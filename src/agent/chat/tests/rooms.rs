@@ -1,5 +1,7 @@
 //! Tests of rooms.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::agent::chat::SavedHistory;
 use crate::message::RoomName;
@@ -224,4 +226,53 @@ fn a_message_of_a_chat_that_names_another_room_is_refused() {
         let refused = matches!(scene.heard(2)[..], [Reply::Unsupported { .. }]);
         assert_eq!(refused, is_refused);
     }
+}
+
+#[test]
+fn rooms_of_a_key_that_makes_many_push_out_none_of_another_and_are_forgotten_in_the_file_too() {
+    let mut scene = Scene::new();
+    scene.keep_history();
+    let mut calls = 0..;
+    let mut file = History::new(10);
+    let mut leave_room = |scene: &mut Scene, name: &str, room: Option<RoomName>| {
+        let number = calls.next().unwrap();
+        let now = NOW + std::time::Duration::from_secs(number);
+        scene.enter(number, name, room);
+        scene
+            .chat
+            .on_line(now, call(number), say(0, "hi"), &mut scene.outbox);
+        scene.chat.on_gone(now, call(number), &mut scene.outbox);
+        while let Some(entry) = scene.chat.poll_history() {
+            file.apply(entry);
+        }
+    };
+    leave_room(&mut scene, "zoe", room("old"));
+    for number in 0..3 * limits::CHAT_ROOMS {
+        leave_room(&mut scene, "eve", room(&format!("{number}x")));
+    }
+    for kept in [&file, scene.chat.history.all()] {
+        let rooms: BTreeSet<String> = kept
+            .rooms()
+            .filter_map(|(room, _)| Some(room?.to_string()))
+            .collect();
+        let newest = 3 * limits::CHAT_ROOMS - limits::CHAT_ROOMS_PER_KEY..3 * limits::CHAT_ROOMS;
+        let newest = newest.map(|number| format!("{number}x"));
+        assert_eq!(rooms, newest.chain(["old".to_owned()]).collect());
+    }
+}
+
+#[test]
+fn the_key_with_most_rooms_gives_one_up_for_a_new_room() {
+    let room = |number: usize| Some(format!("room{number}").parse().unwrap());
+    let mut history = History::new(10);
+    let entry = |number, from: &str| Earlier::new(number as u64, room(number), from, "x");
+    history.push(entry(0, "ann"));
+    for number in 1..limits::CHAT_ROOMS {
+        history.push(entry(number, &format!("n{number}(eve)#2")));
+    }
+    history.push(entry(limits::CHAT_ROOMS, "bob"));
+    assert_eq!(history.rooms().count(), limits::CHAT_ROOMS + 1);
+    history.push(entry(limits::CHAT_ROOMS + 1, "ann"));
+    let has = |number| history.last(room(number).as_ref(), 1).count() == 1;
+    assert!(has(0) && !has(1) && has(2));
 }

@@ -43,15 +43,15 @@ impl HistoryFile {
         })
     }
 
-    /// Appends a message.
+    /// Appends a message, or the mark that those of a room are forgotten.
     ///
     /// # Errors
     /// Those of the file system.
     pub(super) fn append(&mut self, entry: Earlier) -> io::Result<()> {
-        let Some(entry) = self.kept.push(entry) else {
+        let Some(entry) = self.kept.apply(entry) else {
             return Ok(());
         };
-        let line = line(entry);
+        let line = line(&entry);
         self.file.write_all(&line)?;
         self.bytes += line.len() as u64;
         if self.bytes > MOST {
@@ -111,7 +111,7 @@ pub(super) fn read(path: &Path, most: usize) -> io::Result<History> {
         Err(error) => return Err(error),
     };
     for entry in bytes.split(|&byte| byte == b'\n').filter_map(parse) {
-        history.push(entry);
+        history.apply(entry);
     }
     Ok(history)
 }
@@ -214,6 +214,23 @@ mod tests {
         assert_eq!(texts(&path, 1), ["next"]);
         fs::write(&path, [0xff; 100]).unwrap();
         assert_eq!(texts(&path, 9), [""; 0]);
+    }
+
+    #[test]
+    fn a_room_that_was_forgotten_is_not_in_the_file_and_may_begin_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("chat");
+        let mut history = HistoryFile::open(&path, 100).unwrap();
+        let room: crate::message::RoomName = "build".parse().unwrap();
+        let in_room = |text: &str| Earlier::new(1, Some(room.clone()), "ann", text);
+        history.append(said("kept")).unwrap();
+        history.append(in_room("old")).unwrap();
+        history.append(Earlier::forgotten(2, room.clone())).unwrap();
+        assert_eq!(texts(&path, 100), ["kept"]);
+        history.append(in_room("new")).unwrap();
+        assert_eq!(texts(&path, 100), ["kept", "new"]);
+        HistoryFile::open(&path, 100).unwrap();
+        assert_eq!(texts(&path, 100), ["kept", "new"]);
     }
 
     #[test]
