@@ -5,6 +5,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::escape;
+
 /// Program and arguments; not empty.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Words(Vec<String>);
@@ -31,6 +33,15 @@ impl fmt::Display for WordsError {
 }
 
 impl std::error::Error for WordsError {}
+
+/// Writes the words as a shell would take them, on one line and without control characters.
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = self.0.iter().map(String::as_str);
+        let line = shlex::try_join(words).expect("no word has a NUL");
+        f.write_str(&escape::line(line.as_bytes(), usize::MAX))
+    }
+}
 
 impl FromStr for Words {
     type Err = WordsError;
@@ -83,6 +94,9 @@ mod tests {
         let words: Words = r#"sh -c 'cat; echo "$HOME"' *.txt"#.parse().unwrap();
         assert_eq!(words.program(), "sh");
         assert_eq!(words.arguments(), ["-c", r#"cat; echo "$HOME""#, "*.txt"]);
+        assert_eq!(words.to_string().parse(), Ok(words));
+        let hostile: Words = "echo '\u{1b}[2J\n'".parse().unwrap();
+        assert_eq!(hostile.to_string(), "echo '\\u{1b}[2J\\n'");
         for (line, error) in [
             ("", WordsError::Empty),
             ("''", WordsError::Empty),

@@ -245,6 +245,17 @@ fn the_bot_of_an_agent_goes_on_after_a_reload_and_after_the_death_of_its_process
     std::fs::create_dir_all(file.parent().unwrap()).unwrap();
     std::fs::write(&file, format!("on-message = \"{command}\"\n")).unwrap();
     let mut agent = Agent::start(&user, &["--bind", "127.0.0.1:0"]);
+    let words = user.udpagent(["check"]).outcome().stdout;
+    let words = String::from_utf8(words).unwrap();
+    let line = words.lines().nth(2).unwrap_or_default();
+    let (begin, end) = (
+        "runs python3 /",
+        " 'a word' for each message of the chat, for 10s at most",
+    );
+    assert!(line.starts_with(begin) && line.ends_with(end), "{words}");
+    let words = user.udpagent(["status"]).outcome().stdout;
+    let words = String::from_utf8(words).unwrap();
+    assert!(words.contains("\non-message python3 "), "{words}");
     let other_than = |agent: &Agent, old: Option<Pid>| {
         let mut found = None;
         eventually("the process of the bot runs", || {

@@ -236,3 +236,23 @@ fn exec_in_a_chat_goes_on_beside_messages_is_bounded_and_is_canceled_on_leaving(
     here.keys(&["C-d"]);
     here.prompt();
 }
+
+#[test]
+#[ignore = "needs tmux"]
+fn exec_in_a_chat_of_a_key_without_rights_is_denied_and_the_chat_goes_on() {
+    let here = Terminal::new();
+    let id = here.user.udpctl(["id"]).outcome().stdout;
+    here.user.write_line(id.trim_ascii_end(), "chat-only");
+    let mut agent = here.user.agent();
+    here.line(&format!("udpctl chat {}", agent.target()));
+    agent.child.stdout_line(|line| line == "* me came");
+    here.is("the prompt", |screen| screen.trim_end().ends_with('>'));
+    let file = here.user.path("touched");
+    here.line(&format!("/exec touch {}", file.display()));
+    here.shows("* /exec touch: denied");
+    here.line("still here");
+    agent.child.stdout_line(|line| line == "me: still here");
+    assert!(!file.exists());
+    here.keys(&["C-d"]);
+    here.prompt();
+}

@@ -273,6 +273,7 @@ impl Bound {
             listening: self.addresses.iter().map(SocketAddr::to_string).collect(),
             unbound: self.unbound.iter().filter_map(unbound_line).collect(),
             jobs: self.setup.jobs.max_jobs,
+            on_message: self.bot.as_ref().map(|bot| bot.words.to_string()),
         };
         self.supervisor.open_owner(socket, about)
     }

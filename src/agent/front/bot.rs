@@ -129,6 +129,7 @@ mod tests {
     use super::*;
     use crate::agent::limits::{CHAT_BURST, CHAT_MESSAGE_PRICE};
     use crate::bot::{Answer, limits};
+    use crate::message::limits::{CHAT_TEXT, MEMBER_NAME};
 
     #[test]
     fn the_bot_of_an_agent_answers_at_the_rate_of_one_key_and_no_line_is_lost() {
@@ -168,5 +169,20 @@ mod tests {
             taken + CHAT_BURST + Duration::from_millis(100) > worth,
             "{taken:?}"
         );
+    }
+
+    #[test]
+    fn the_longest_message_of_a_member_fits_into_the_bound_of_its_bot() {
+        for character in ['\u{1}', '"', '\u{202e}', '\u{e0001}'] {
+            let long = |most: usize| character.to_string().repeat(most / character.len_utf8());
+            let message = Line::Said {
+                from: long(MEMBER_NAME),
+                text: long(CHAT_TEXT),
+                room: None,
+                bot: false,
+            };
+            let length = message.to_json().len() as u64;
+            assert!(length < limits::MESSAGE, "{character:?}: {length}");
+        }
     }
 }

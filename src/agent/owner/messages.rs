@@ -56,6 +56,9 @@ pub struct Status {
     /// Settings of the configuration that are not in force, with the reasons.
     #[serde(default)]
     pub not_in_force: Vec<String>,
+    /// Command of its bot, as a shell would take it; `None` if there is no bot.
+    #[serde(default)]
+    pub on_message: Option<String>,
     /// Time of its start, RFC 3339.
     pub started: String,
     /// Time since then in milliseconds.

@@ -35,6 +35,8 @@ pub struct About {
     pub unbound: Vec<String>,
     /// Number of jobs that the configuration allows.
     pub jobs: usize,
+    /// Command of the bot, if there is one.
+    pub on_message: Option<String>,
 }
 
 /// The socket and its connections.
@@ -328,6 +330,7 @@ impl Supervisor {
             key: about.key.clone(),
             listening: about.listening.clone(),
             not_in_force: self.not_in_force(about),
+            on_message: about.on_message.clone(),
             started: self.tally.since.clone(),
             uptime_ms: crate::time::micros(Clock.now().since(self.began)) / 1000,
             keys: self.policy.policy().members().count() as u64,

@@ -132,6 +132,7 @@ fn of_agent(status: &Status) -> Vec<(&'static str, String)> {
     } = &status.commands;
     let ended = each("ended", ended);
     let not_in_force = status.not_in_force.join("; ");
+    let on_message = status.on_message.clone().unwrap_or_default();
     let lines = vec![
         ("agent", format!("{} {}", status.name, status.key)),
         (
@@ -155,9 +156,12 @@ fn of_agent(status: &Status) -> Vec<(&'static str, String)> {
             "commands",
             format!("{running} running, {accepted} accepted, {denied} denied{ended}"),
         ),
+        ("on-message", on_message),
         ("lacks", not_in_force),
     ];
-    let is_told = |(subject, words): &(&str, String)| *subject != "lacks" || !words.is_empty();
+    let is_told = |(subject, words): &(&str, String)| {
+        !matches!(*subject, "on-message" | "lacks") || !words.is_empty()
+    };
     lines.into_iter().filter(is_told).collect()
 }
 

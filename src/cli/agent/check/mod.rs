@@ -274,6 +274,12 @@ fn settings(config: &Config, sandbox: String, cgroups: String) -> Vec<String> {
     if config.plain == Switch::Off {
         lines.push("ignores plain text".into());
     }
+    if let Some(words) = &config.on_message {
+        let timeout = config.on_message_timeout;
+        lines.push(format!(
+            "runs {words} for each message of the chat, for {timeout:?} at most"
+        ));
+    }
     if config.exec == Switch::Off {
         lines.push("runs no commands".into());
         return lines;
