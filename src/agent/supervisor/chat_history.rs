@@ -14,7 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use mio::Registry;
 
-use self::writer::Writer;
+use self::writer::{After, Writer};
 use super::{Supervisor, limits};
 use crate::agent::chat::{Earlier, History, SavedHistory};
 use crate::duration;
@@ -37,6 +37,8 @@ pub(super) struct ChatHistory {
     /// Lock of the file: another agent of the same user has a chat of its own.
     lock: Option<File>,
     writer: Option<Writer>,
+    /// End of the writer before.
+    after: After,
     /// Messages that the writer has not taken. It is as bounded as what is kept, so that what it loses is not kept either.
     waiting: History,
     /// Time since which some wait.
@@ -147,8 +149,13 @@ impl ChatHistory {
         writer.deregister(registry);
         self.before = writer.pid();
         self.writer = None;
+        self.after = After::Success;
         if let Err(reason) = result {
             self.next_start = now + limits::CHAT_FILE_RETRY;
+            // What it was sent and has not written is among them.
+            self.after = After::Failure;
+            self.waiting = self.kept.clone();
+            self.behind.get_or_insert(now);
             self.log(&reason);
         }
     }
@@ -197,7 +204,7 @@ impl Supervisor {
             && history.before.is_none_or(is_gone)
             && let Some(path) = &history.path
         {
-            let file = (path.as_path(), history.kept.most());
+            let file = (path.as_path(), history.kept.most(), history.after);
             let program = self.own_program.as_ref();
             match Writer::start(program, file, &self.registry, &mut self.predecessors) {
                 Ok(writer) => history.writer = Some(writer),
@@ -245,4 +252,52 @@ impl Supervisor {
 fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     duration::millis(since.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_writer_was_sent_and_has_not_written_at_its_failure_is_sent_to_the_next_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("chat");
+        let poll = mio::Poll::new().unwrap();
+        let mut history = ChatHistory {
+            kept: History::new(9),
+            waiting: History::new(9),
+            path: Some(path.clone()),
+            ..ChatHistory::default()
+        };
+        let now = Instant::ZERO;
+        let start = |history: &mut ChatHistory| {
+            let file = (path.as_path(), 9, history.after);
+            let writer = Writer::start(None, file, poll.registry(), &mut Vec::new());
+            history.writer = Some(writer.unwrap());
+        };
+        history.add(now, Earlier::new(0, None, "ann", "written"));
+        start(&mut history);
+        history.finish(poll.registry());
+        // No file can be made there.
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        history.add(now, Earlier::new(0, None, "ann", "lost"));
+        start(&mut history);
+        while history.writer.is_some() {
+            history.send(now);
+            history.poll_end(now, poll.registry());
+            std::thread::yield_now();
+        }
+        std::fs::remove_dir(&path).unwrap();
+        for _ in 0..2 {
+            start(&mut history);
+            history.finish(poll.registry());
+            let texts = file::read(&path, 9).unwrap();
+            let texts: Vec<_> = texts.iter().map(|entry| entry.text.clone()).collect();
+            assert_eq!(texts, ["written", "lost"]);
+            // As after another failure.
+            history.waiting = history.kept.clone();
+            history.after = After::Failure;
+        }
+    }
 }

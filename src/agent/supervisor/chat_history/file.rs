@@ -25,6 +25,8 @@ pub(super) struct HistoryFile {
     bytes: u64,
     /// Messages that the file keeps.
     kept: History,
+    /// True if messages may come that are in it.
+    may_repeat: bool,
 }
 
 impl HistoryFile {
@@ -40,7 +42,13 @@ impl HistoryFile {
             file,
             bytes,
             kept,
+            may_repeat: false,
         })
+    }
+
+    /// Leaves out messages that are in it already.
+    pub(super) const fn set_may_repeat(&mut self) {
+        self.may_repeat = true;
     }
 
     /// Appends a message, or the mark that those of a room are forgotten.
@@ -48,6 +56,11 @@ impl HistoryFile {
     /// # Errors
     /// Those of the file system.
     pub(super) fn append(&mut self, entry: Earlier) -> io::Result<()> {
+        let mut known = self.kept.last(entry.room.as_ref(), usize::MAX);
+        if self.may_repeat && known.any(|known| *known == entry) {
+            return Ok(());
+        }
+        drop(known);
         let Some(entry) = self.kept.apply(entry) else {
             return Ok(());
         };

@@ -30,6 +30,19 @@ pub const NAME: &str = "udpagent-chat";
 /// Bytes of the reason for a failure.
 const REASON: usize = 1024;
 
+/// Argument of a writer after one that has failed.
+const AFTER_FAILURE: &str = "after-failure";
+
+/// End of the writer before.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) enum After {
+    /// It has written everything, or there was none.
+    #[default]
+    Success,
+    /// It has failed, so that messages are sent again that it may have written.
+    Failure,
+}
+
 /// A writer at work. Dropping it lets it end by itself, after it has written what it was sent.
 pub(super) struct Writer {
     socket: UnixStream,
@@ -44,14 +57,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts to write the file at `path`. `program` is executed; without it a thread is started. A process is added to
+    /// Starts to write the file at `path`, after a writer that has failed or another one. `program` is executed; without it a thread is started. A process is added to
     /// `children`, which are to be reaped after their ends.
     ///
     /// # Errors
     /// The system has no process, thread or descriptor left.
     pub(super) fn start(
         program: Option<&PathBuf>,
-        (path, most): (&Path, usize),
+        (path, most, after): (&Path, usize, After),
         registry: &Registry,
         children: &mut Vec<i32>,
     ) -> io::Result<Self> {
@@ -64,6 +77,7 @@ impl Writer {
                 .arg0(NAME)
                 .arg(path)
                 .arg(most.to_string())
+                .args((after == After::Failure).then_some(AFTER_FAILURE))
                 // Control-C is for the supervisor, which lets the file be completed.
                 .process_group(0)
                 .stdin(Stdio::from(OwnedFd::from(other)))
@@ -72,7 +86,7 @@ impl Writer {
         } else {
             let path = path.to_owned();
             let thread = std::thread::Builder::new().name("chat".into());
-            thread.spawn(move || work(&path, most, other))?;
+            thread.spawn(move || work(&path, most, after, other))?;
             None
         };
         Ok(Self {
@@ -180,26 +194,33 @@ impl Writer {
 pub fn main(args: &[OsString]) -> io::Result<()> {
     ignore_signals()?;
     let _ = rustix::thread::set_name(c"udpagent-chat");
-    let [_, path, most] = args else {
+    let [_, path, most, rest @ ..] = args else {
         return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let after = match rest {
+        [] => After::Success,
+        _ => After::Failure,
     };
     let most = most.to_str().and_then(|most| most.parse().ok());
     let most = most.ok_or(io::ErrorKind::InvalidInput)?;
     let socket = rustix::stdio::stdin().try_clone_to_owned()?;
-    work(Path::new(path), most, socket.into());
+    work(Path::new(path), most, after, socket.into());
     Ok(())
 }
 
-fn work(path: &Path, most: usize, socket: UnixStream) {
+fn work(path: &Path, most: usize, after: After, socket: UnixStream) {
     let mut reader = BufReader::new(socket);
-    if let Err(error) = write(path, most, &mut reader) {
+    if let Err(error) = write(path, most, after, &mut reader) {
         // Without the supervisor, nobody is left to hear of it.
         let _ = reader.get_mut().write_all(error.to_string().as_bytes());
     }
 }
 
-fn write(path: &Path, most: usize, reader: &mut impl io::BufRead) -> io::Result<()> {
+fn write(path: &Path, most: usize, after: After, reader: &mut impl io::BufRead) -> io::Result<()> {
     let mut file = HistoryFile::open(path, most)?;
+    if after == After::Failure {
+        file.set_may_repeat();
+    }
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line)? > 0 {
         if let Some(entry) = file::parse(&line) {
