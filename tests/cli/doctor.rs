@@ -181,4 +181,25 @@ fn a_name_is_looked_up_or_comes_from_the_inventory_and_is_needed_for_all_other_c
         Some("name    ok    127.0.0.1:9 (from the inventory)"),
         "{text}"
     );
+    user.write(
+        "config/udpctl/hosts.toml",
+        "[hosts.web1]\naddress = \"localhost\"\nport = 9\n",
+    );
+    let (text, _) = doctor(&user, &["web1"]);
+    let first = text.lines().next().unwrap();
+    let words = " (from the inventory, looked up in MS ms)";
+    assert!(first.ends_with(words), "{text}");
+}
+
+#[test]
+fn without_a_route_nothing_is_sent_and_the_checks_behind_it_are_skipped() {
+    let user = User::new();
+    // The system refuses the broadcast address to a socket that has not asked for it.
+    let (text, status) = doctor(&user, &["255.255.255.255:9"]);
+    let wanted = "name    ok    255.255.255.255:9 (no name to look up)\n\
+                  route   fail  Permission denied; \"ip route get 255.255.255.255\" shows why\n\
+                  key     fail  no key known for this agent; run \"udpagent invite\" there and paste its line here\n"
+        .to_owned()
+        + &skipped(&["port", "agent", "access", "mtu", "rtt"]);
+    assert_eq!((text, status), (wanted, 1));
 }

@@ -351,7 +351,14 @@ mod tests {
                 (state, routes),
                 "{checks:?}"
             );
-            assert_eq!(checks[0].next.is_some(), state == State::Fail);
+            let next = "\"ip route get 255.255.255.255\" shows why";
+            let next = (state == State::Fail).then_some(next);
+            assert_eq!(checks[0].next.as_deref(), next);
+            assert_eq!(
+                checks[0].found.contains("255.255.255.255 "),
+                addresses.len() > 1
+            );
+            assert!(!checks[0].found.contains("os error"), "{checks:?}");
         }
     }
 
@@ -389,6 +396,14 @@ mod tests {
         assert_eq!(none.state, State::Fail);
         let mut some = times(10);
         some.truncate(3);
-        assert_eq!(round_trip_check(some).state, State::Warn);
+        let some = round_trip_check(some);
+        assert_eq!(some.state, State::Warn);
+        let found = "3 of 5 pings answered, median 10.00 ms, 10.00 ms to 10.00 ms";
+        assert_eq!(some.found, found);
+        let next = "2 of them lost or late: the path drops datagrams";
+        assert_eq!(some.next.as_deref(), Some(next));
+        assert_eq!(none.found, "0 of 5 pings answered");
+        // Just as late as a ping that was not repeated may be.
+        assert_eq!(round_trip_check(times(70)).state, State::Ok);
     }
 }
