@@ -114,6 +114,9 @@ pub enum Reply {
         /// True if the sender is not authenticated: a plain-text peer, named by its address. Default: false.
         #[serde(default)]
         unverified: bool,
+        /// Number of bytes of plain text that are missing behind `text`. Default: none, it is complete.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cut: Option<u64>,
         /// Time in milliseconds since the message was said, if that was before this controller joined. Default: none,
         /// the message is new.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -107,14 +107,21 @@ impl<'a> PlainText<'a> {
         let text = self.text.strip_suffix(b"\n").unwrap_or(self.text);
         text.strip_suffix(b"\r").unwrap_or(text)
     }
+
+    /// Number of octets that are missing; `None` if the text is complete.
+    #[must_use]
+    pub fn cut(self) -> Option<u64> {
+        let cut = self.length.checked_sub(self.text.len())?;
+        u64::try_from(cut).ok().filter(|&cut| cut > 0)
+    }
 }
 
 impl fmt::Display for PlainText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&escape::message(self.trimmed(), limits::PLAIN))?;
-        match self.length.saturating_sub(self.text.len()) {
-            0 => Ok(()),
-            cut => write!(f, " [+{cut} bytes]"),
+        match self.cut() {
+            None => Ok(()),
+            Some(cut) => write!(f, " [+{cut} bytes]"),
         }
     }
 }

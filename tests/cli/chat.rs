@@ -335,6 +335,13 @@ fn both_programs_print_a_chat_as_json() {
         format!(r#"{{"v":1,"said":{{"from":"{address}","text":"plain","unverified":true}}}}"#);
     agent.child.stdout_line(|line| line == said);
     ann.stdout_line(|line| line == said);
+    peer.send_to(&[b'x'; 1030], agent.target()).unwrap();
+    let text = "x".repeat(1024);
+    let said = format!(
+        r#"{{"v":1,"said":{{"from":"{address}","text":"{text}","unverified":true,"cut":6}}}}"#
+    );
+    agent.child.stdout_line(|line| line == said);
+    ann.stdout_line(|line| line == said);
     ann.type_in("quit\n");
     let (status, stderr) = ann.wait();
     assert!(status.success(), "{stderr}");
@@ -368,6 +375,11 @@ fn emoji_and_right_to_left_text_are_shown_as_they_are_and_isolated() {
     let end = " (unverified): \u{2068}שלום\u{2069}";
     agent.child.stdout_line(|line| line.ends_with(end));
     ear.stdout_line(|line| line.ends_with(end));
+    peer.send_to(&[b'x'; 1030], agent.target()).unwrap();
+    agent
+        .child
+        .stdout_line(|line| line.ends_with("xx [+6 bytes]"));
+    ear.stdout_line(|line| line.ends_with("xx [+6 bytes]"));
 }
 
 /// Killed when dropped.

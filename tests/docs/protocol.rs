@@ -292,6 +292,7 @@ fn replies() -> Vec<Reply> {
                 from: name(),
                 text: name(),
                 unverified: true,
+                cut: Some(1),
                 age_ms: Some(1),
                 room: room(),
                 bot: true,

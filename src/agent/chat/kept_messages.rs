@@ -194,6 +194,7 @@ impl Chat {
                 from: earlier.from,
                 text: earlier.text,
                 unverified: false,
+                cut: None,
                 age_ms: Some(at.saturating_sub(earlier.at)),
                 room: earlier.room,
                 // Answers of bots are not kept.

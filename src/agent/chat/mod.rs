@@ -206,6 +206,7 @@ impl Chat {
             from: self.name.clone(),
             text: text.to_owned(),
             unverified: false,
+            cut: None,
             age_ms: None,
             room: None,
             bot: false,
@@ -259,6 +260,7 @@ impl Chat {
             text: &text,
             length,
         };
+        let cut = words.cut();
         let words = String::from_utf8_lossy(words.trimmed()).into_owned();
         if words.is_empty() {
             return;
@@ -272,6 +274,7 @@ impl Chat {
             from: path.remote.to_string(),
             text: words,
             unverified: true,
+            cut,
             age_ms: None,
             room: None,
             bot: false,
@@ -331,6 +334,7 @@ impl Chat {
             from: name.clone(),
             text: text.clone(),
             unverified: false,
+            cut: None,
             age_ms: None,
             room: room.clone(),
             bot,

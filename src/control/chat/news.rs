@@ -34,6 +34,7 @@ impl ChatLoop<'_> {
                 from,
                 text,
                 unverified,
+                cut,
                 age_ms,
                 bot,
                 ..
@@ -44,9 +45,11 @@ impl ChatLoop<'_> {
                     (false, false) => "",
                 };
                 let text = escape::message(text.as_bytes(), CHAT_TEXT);
+                let cut = cut.map(|cut| format!(" [+{cut} bytes]"));
+                let cut = cut.unwrap_or_default();
                 let age = age_ms.map(age::words).unwrap_or_default();
                 let (time, from) = (self.style.time(age_ms), self.name(&from));
-                let line = format!("{time}{from}{mark}{age}: {text}");
+                let line = format!("{time}{from}{mark}{age}: {text}{cut}");
                 if self.screen.show(&line).is_err() {
                     self.leave();
                 }

@@ -315,6 +315,7 @@ fn a_chat_that_is_drained_says_so_once_and_stays_until_it_is_left() {
         from,
         text,
         unverified,
+        cut: None,
         age_ms: None,
         room: None,
         bot: false,

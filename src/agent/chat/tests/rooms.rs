@@ -90,6 +90,7 @@ fn messages_members_and_news_stay_in_their_room() {
         from: from.into(),
         text: text.into(),
         unverified: false,
+        cut: None,
         age_ms: None,
         room: room("build"),
     };

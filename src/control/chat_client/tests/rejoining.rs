@@ -20,6 +20,7 @@ fn rejoin(after: u64) -> Request {
 
 fn said(position: Option<u64>) -> Reply {
     Reply::Said {
+        cut: None,
         from: "bob".into(),
         text: "x".into(),
         unverified: false,
