@@ -46,6 +46,7 @@ mod man;
 mod memory;
 mod misplaced;
 mod neighbours;
+mod needs_terminal;
 mod outcomes;
 mod owner;
 mod owner_socket;

@@ -8,6 +8,7 @@ mod caller;
 mod conclusion;
 mod fleet_options;
 mod misplaced;
+mod needs_terminal;
 mod output_options;
 mod record;
 mod request;
@@ -31,6 +32,7 @@ use self::conclusion::Conclusion;
 pub use self::conclusion::{conclude, conclude_one, explain};
 pub use self::fleet_options::terminals;
 use self::fleet_options::{FleetOptions, Next};
+use self::needs_terminal::note_needs_terminal;
 use self::output_options::OutputOptions;
 use self::record::record;
 use self::unread_input::note_unread_input;
@@ -285,6 +287,7 @@ fn run_on(
         let finish = exec::run(vec![task], settings, surroundings);
         local.stop();
         note_unread_input(args, &finish);
+        note_needs_terminal(args, &finish);
         return Conclusion::new(args, &[LABEL.into()], &[]).of(&finish, None);
     }
     let FleetNetwork {
@@ -316,6 +319,7 @@ fn run_on(
     }
     client.close();
     note_unread_input(args, &finish);
+    note_needs_terminal(args, &finish);
     let skipped: Vec<String> = skipped
         .iter()
         .map(|target| target.label().to_owned())
