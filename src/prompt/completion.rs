@@ -3,6 +3,7 @@
 //! Not the list of members that a person sees. Invariant: only names without a character that has to be escaped are
 //! completed, so that a completed line shows what is sent.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -72,6 +73,8 @@ pub struct PromptHelper {
     pub members: Members,
     /// Activity that the editor reports.
     pub activity: Activity,
+    /// Line as it was after its last change, before and behind the cursor.
+    pub line: RefCell<(String, String)>,
 }
 
 impl Completer for PromptHelper {
@@ -93,7 +96,9 @@ impl Completer for PromptHelper {
 impl Hinter for PromptHelper {
     type Hint = String;
 
-    fn hint(&self, _line: &str, _pos: usize, _context: &Context<'_>) -> Option<String> {
+    fn hint(&self, line: &str, pos: usize, _context: &Context<'_>) -> Option<String> {
+        let (before, behind) = line.split_at(pos);
+        *self.line.borrow_mut() = (before.to_owned(), behind.to_owned());
         self.activity.on_key();
         None
     }

@@ -2,8 +2,9 @@
 //!
 //! Not what is shown above it. Invariant: a line is passed on in the order in which it was typed, each once.
 
+use std::cell::RefCell;
 use std::env;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use crossbeam_channel::Sender;
@@ -68,7 +69,12 @@ pub fn open_editor(
     let memory = MemHistory::with_config(&config);
     let mut editor = Editor::with_history(config, memory).map_err(to_io)?;
     let members = options.members;
-    editor.set_helper(Some(PromptHelper { members, activity }));
+    let line = RefCell::default();
+    editor.set_helper(Some(PromptHelper {
+        members,
+        activity,
+        line,
+    }));
     let history = LineHistory::new(options.history);
     for line in history.load() {
         editor.add_history_entry(line).map_err(to_io)?;
@@ -84,13 +90,27 @@ pub fn open_editor(
 
 /// Reads lines until the end of input, an interruption or an error.
 pub fn read_prompt(editor: &mut LineEditor, activity: &Activity, typed: &Sender<Typed>) {
+    let mut kept = (String::new(), String::new());
     loop {
         activity.set_editing(true);
-        let line = editor.editor.readline(editor.prompt);
+        let (before, behind) = std::mem::take(&mut kept);
+        let line = editor
+            .editor
+            .readline_with_initial(editor.prompt, (&before, &behind));
         activity.set_editing(false);
         activity.on_rows();
         let inputs = match line {
+            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                // Written here, as it belongs to the line above. Without a terminal, nobody misses it.
+                let _ = writeln!(
+                    io::stderr(),
+                    "* what is not UTF-8 is left out; the line goes on"
+                );
+                kept = editor.take_line();
+                continue;
+            }
             Ok(text) => {
+                editor.take_line();
                 editor.remember(&text);
                 parse(&text)
             }
@@ -108,6 +128,12 @@ pub fn read_prompt(editor: &mut LineEditor, activity: &Activity, typed: &Sender<
 }
 
 impl LineEditor {
+    /// Takes the line that was being edited, before and behind the cursor.
+    fn take_line(&self) -> (String, String) {
+        let helper = self.editor.helper();
+        helper.map_or_else(Default::default, |helper| helper.line.take())
+    }
+
     /// Adds what was typed to the history, line by line.
     fn remember(&mut self, text: &str) {
         for line in text.split(['\n', '\r']) {

@@ -13,6 +13,24 @@ use crate::prompt::command::{Command, Typed};
 use crate::prompt::limits::PASTE_LINES;
 use crate::prompt::paste::Decision;
 
+/// Returns the note about a decision, of which `lines` are held.
+pub(super) fn note_of(decision: Decision, lines: usize) -> Option<String> {
+    Some(match decision {
+        Decision::None => return None,
+        Decision::Ask => format!("{lines} lines at once: type y to send them, n to drop them"),
+        Decision::AskAgain => {
+            format!("not sent; first type y to send the {lines} lines, or n to drop them")
+        }
+        Decision::Dropped(lines) => format!("{lines} lines are not sent"),
+        Decision::TooMany(lines) => {
+            let most = PASTE_LINES;
+            format!(
+                "{lines} lines are not sent: at most {most} at once, or any number through a pipe"
+            )
+        }
+    })
+}
+
 impl ChatLoop<'_> {
     /// Handles input as it arrives.
     pub(super) fn on_input(&mut self, typed: Typed) {
@@ -27,23 +45,9 @@ impl ChatLoop<'_> {
     }
 
     fn on_decision(&mut self, decision: Decision) {
-        let lines = self.paste.len();
-        match decision {
-            Decision::None => {}
-            Decision::Ask => self.screen.note(&format!(
-                "{lines} lines at once: type y to send them, n to drop them"
-            )),
-            Decision::AskAgain => self.screen.note(&format!(
-                "not sent; first type y to send the {lines} lines, or n to drop them"
-            )),
-            Decision::Dropped(lines) => self.screen.note(&format!("{lines} lines are not sent")),
-            Decision::TooMany(lines) => {
-                self.failed = true;
-                let most = PASTE_LINES;
-                self.screen.note(&format!(
-                    "{lines} lines are not sent: at most {most} at once, or any number through a pipe"
-                ));
-            }
+        self.failed |= matches!(decision, Decision::TooMany(_));
+        if let Some(words) = note_of(decision, self.paste.len()) {
+            self.screen.note(&words);
         }
     }
 

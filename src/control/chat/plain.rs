@@ -10,9 +10,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use crossbeam_channel::{Receiver, after, never, select};
+use crossbeam_channel::{Receiver, after, at, never, select};
 use signal_hook::consts::SIGTSTP;
 
+use super::input::note_of;
 use super::screen::Screen;
 use super::{DELIVERED, FAILED};
 use crate::control::client::Client;
@@ -24,6 +25,7 @@ use crate::peer_addr::PeerAddr;
 use crate::prompt::command::{Command, Typed};
 use crate::prompt::completion::Members;
 use crate::prompt::editor::PromptOptions;
+use crate::prompt::paste::{Decision, Paste};
 use crate::prompt::style::Style;
 use crate::session::Path;
 use crate::time;
@@ -85,6 +87,7 @@ pub fn chat_plain(client: &Client, paths: Vec<Path>, options: &PlainOptions<'_>)
     let mut chat = PlainChat {
         client,
         style,
+        paste: Paste::new(screen.activity()),
         screen,
         path: paths[0],
         further: paths.into_iter().skip(1).collect(),
@@ -101,6 +104,8 @@ struct PlainChat<'a> {
     client: &'a Client,
     screen: Screen,
     style: Style,
+    /// Lines that were typed and not sent yet.
+    paste: Paste,
     /// Address in use.
     path: Path,
     /// Addresses that were not tried.
@@ -112,6 +117,15 @@ struct PlainChat<'a> {
     status: u8,
 }
 
+/// Course of a chat after some input.
+enum Next {
+    Continue,
+    /// The user leaves.
+    Leave,
+    /// The input has ended.
+    End,
+}
+
 impl PlainChat<'_> {
     /// Runs the chat. Returns, after a signal, the deadline for output that is not shown yet.
     fn run(&mut self, options: &PlainOptions<'_>) -> Option<Instant> {
@@ -119,6 +133,18 @@ impl PlainChat<'_> {
         let mut over = never();
         let nothing = never();
         loop {
+            while let Some(next) = self.paste.next() {
+                match self.on_typed(next) {
+                    Next::Continue => {}
+                    Next::Leave => return None,
+                    // Answers to piped lines may still arrive.
+                    Next::End => {
+                        typed = never();
+                        over = after(options.linger);
+                    }
+                }
+            }
+            let pasted = self.paste.deadline().map_or_else(never, at);
             let events = if self.screen.is_full() {
                 &nothing
             } else {
@@ -134,39 +160,73 @@ impl PlainChat<'_> {
                     self.status = FAILED;
                     return None;
                 },
-                recv(typed) -> next => match next.unwrap_or(Typed::Leave) {
-                    Typed::Line(text) => self.say(text),
-                    Typed::Command(Command::Help) => self.screen.help(),
-                    Typed::Command(Command::Who) => {
-                        let address = self.path.remote;
-                        self.screen.note(&format!("plain text has no members; sent to {address}"));
-                    }
-                    Typed::Command(Command::Exec(_)) => {
-                        self.screen.note("plain text runs no commands; see udpctl exec");
-                    }
-                    Typed::Unknown(command) => self.screen.unknown(&command),
-                    Typed::Failed(error) => {
-                        self.screen.note(&format!("cannot read what is typed: {error}"));
-                        self.status = FAILED;
-                        return None;
-                    }
-                    Typed::Interrupted | Typed::Leave => return None,
-                    // Answers to piped lines may still arrive.
-                    Typed::End => {
-                        typed = never();
-                        over = after(options.linger);
-                    }
-                },
+                recv(typed) -> next => {
+                    let decision = self.paste.push(Instant::now(), next.unwrap_or(Typed::Leave));
+                    self.on_decision(decision);
+                }
+                recv(pasted) -> _ => {
+                    let decision = self.paste.on_deadline(Instant::now());
+                    self.on_decision(decision);
+                }
                 recv(over) -> _ => return None,
-                recv(options.signals) -> signal => match signal {
-                    Ok(SIGTSTP) => self.screen.suspend(),
-                    Ok(_) | Err(_) => return Some(Instant::now() + limits::CHAT_LEAVE),
-                },
+                recv(options.signals) -> signal => {
+                    if signal == Ok(SIGTSTP) {
+                        self.screen.suspend();
+                    } else {
+                        self.drop_unsent();
+                        return Some(Instant::now() + limits::CHAT_LEAVE);
+                    }
+                }
                 recv(self.screen.shown) -> more => if more.is_err() || self.screen.flush().is_err() {
                     return None;
                 },
             }
         }
+    }
+
+    fn on_decision(&mut self, decision: Decision) {
+        if matches!(decision, Decision::TooMany(_)) {
+            self.status = FAILED;
+        }
+        if let Some(words) = note_of(decision, self.paste.len()) {
+            self.screen.note(&words);
+        }
+    }
+
+    /// Tells of lines that are held when a signal ends the chat.
+    fn drop_unsent(&mut self) {
+        let lines = self.paste.len();
+        if lines > 0 {
+            self.status = FAILED;
+            self.on_decision(Decision::Dropped(lines));
+        }
+    }
+
+    /// Carries out input whose turn it is.
+    fn on_typed(&mut self, typed: Typed) -> Next {
+        match typed {
+            Typed::Line(text) => self.say(text),
+            Typed::Command(Command::Help) => self.screen.help(),
+            Typed::Command(Command::Who) => {
+                let address = self.path.remote;
+                self.screen
+                    .note(&format!("plain text has no members; sent to {address}"));
+            }
+            Typed::Command(Command::Exec(_)) => {
+                self.screen
+                    .note("plain text runs no commands; see udpctl exec");
+            }
+            Typed::Unknown(command) => self.screen.unknown(&command),
+            Typed::Failed(error) => {
+                self.screen
+                    .note(&format!("cannot read what is typed: {error}"));
+                self.status = FAILED;
+                return Next::Leave;
+            }
+            Typed::Interrupted | Typed::Leave => return Next::Leave,
+            Typed::End => return Next::End,
+        }
+        Next::Continue
     }
 
     fn say(&mut self, text: String) {

@@ -71,7 +71,12 @@ impl Pty {
 
     /// Types text.
     pub fn type_in(&mut self, text: &str) {
-        self.window().write_all(text.as_bytes()).unwrap();
+        self.type_bytes(text.as_bytes());
+    }
+
+    /// The same for bytes that may be no text.
+    pub fn type_bytes(&mut self, bytes: &[u8]) {
+        self.window().write_all(bytes).unwrap();
     }
 
     /// Waits until `wanted` was written after what was waited for before.
