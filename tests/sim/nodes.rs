@@ -185,8 +185,8 @@ pub struct Members(Arc<Mutex<Listed>>);
 #[derive(Default)]
 struct Listed {
     keys: HashSet<PublicKey>,
-    /// Value of `from=` for all keys.
-    from: Option<String>,
+    /// Options of all keys.
+    options: Option<String>,
     /// Policy of these keys; `None` until it is asked for.
     policy: Option<Arc<Policy>>,
 }
@@ -202,20 +202,31 @@ impl Members {
     /// Restricts all keys to these networks.
     pub fn restrict(&self, from: &str) {
         let mut listed = self.0.lock().expect("never poisoned");
-        listed.from = Some(from.to_owned());
+        listed.options = Some(format!("from={from}"));
+        listed.policy = None;
+    }
+
+    /// Lets all keys forward connections to this destination only.
+    pub fn restrict_forwards(&self, destination: &str) {
+        let mut listed = self.0.lock().expect("never poisoned");
+        listed.options = Some(format!("forward={destination}"));
         listed.policy = None;
     }
 
     /// Returns the policy of all keys.
     pub fn policy(&self) -> Arc<Policy> {
         let mut listed = self.0.lock().expect("never poisoned");
-        let Listed { keys, from, policy } = &mut *listed;
+        let Listed {
+            keys,
+            options,
+            policy,
+        } = &mut *listed;
         let policy = policy.get_or_insert_with(|| {
             let keys: Vec<PublicKey> = keys.iter().copied().collect();
-            let Some(from) = from else {
+            let Some(options) = options else {
                 return Arc::new(Policy::of_keys(&keys));
             };
-            let lines = keys.iter().map(|key| format!("{key} k from={from}\n"));
+            let lines = keys.iter().map(|key| format!("{key} k {options}\n"));
             let mut builder = PolicyBuilder::default();
             builder.add_keys(lines.collect::<String>(), Path::new("authorized_keys"));
             Arc::new(builder.finish().0)

@@ -6,6 +6,7 @@ mod chat;
 mod datagram_size;
 mod ecn;
 mod fleet;
+mod forward;
 mod from_option;
 mod front_crashes;
 mod goodput;

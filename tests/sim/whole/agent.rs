@@ -123,7 +123,10 @@ fn front(
 ) -> Service<Handle> {
     let config = Config {
         name: "agent".into(),
-        jobs: jobs::Config::default(),
+        jobs: jobs::Config {
+            services: true.into(),
+            ..jobs::Config::default()
+        },
         reply: None,
     };
     let origin = supervisor.borrow().origin();

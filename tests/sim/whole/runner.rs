@@ -12,7 +12,7 @@ use udpagent::control::contact::Contact;
 use udpagent::control::exec::{Action, Config, Goal, JobRequest, Output, RemoteJob, Report};
 
 use udpagent::crypto::PublicKey;
-use udpagent::message::{Exec, RequestId};
+use udpagent::message::{Exec, ForwardTarget, OsText, RequestId, Service};
 use udpagent::session::{Command, Event, Path, Ticket};
 use udpagent::time::Instant;
 use udpagent::wire::Lane;
@@ -114,13 +114,17 @@ fn request_id(id: u64) -> RequestId {
     RequestId(u128::from(id).to_be_bytes())
 }
 
-/// The request that starts a task.
-pub fn exec(task: &Task) -> Exec {
-    let hex = task.encode().iter().fold(String::new(), |mut hex, byte| {
+/// The name of a task.
+fn name(task: &Task) -> String {
+    task.encode().iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
-    });
-    let argv = vec!["task".into(), hex.as_str().into()];
+    })
+}
+
+/// The request that starts a task.
+pub fn exec(task: &Task) -> Exec {
+    let argv = vec!["task".into(), name(task).as_str().into()];
     Exec {
         stdin: task.stdin > 0,
         ..Exec::new(request_id(task.id), argv)
@@ -146,6 +150,14 @@ impl WholeController {
     /// Runs a task.
     pub fn run(&self, sim: &mut Simulation, agent: &WholeAgent, task: Task) {
         self.attempt(sim, agent, task, JobRequest::Exec(exec(&task)), false);
+    }
+
+    /// Forwards a connection to the Unix socket that a task stands for: it reads to the end of the input, and answers.
+    pub fn forward(&self, sim: &mut Simulation, agent: &WholeAgent, task: Task) {
+        let path = format!("/{}", name(&task));
+        let target = ForwardTarget::unix(OsText::from(path.as_str())).expect("an absolute path");
+        let exec = Exec::of_service(request_id(task.id), Service::Forward(target));
+        self.attempt(sim, agent, task, JobRequest::Exec(exec), false);
     }
 
     /// Resumes a task.

@@ -282,10 +282,15 @@ impl Handle {
 
 impl Processes for Handle {
     fn start(&mut self, id: JobId, start: Start) {
-        let Program::Argv(argv) = &start.spec.program else {
-            panic!("a task is a program");
+        let text = match &start.spec.program {
+            Program::Argv(argv) => argv[1].to_str().expect("a task").to_owned(),
+            Program::Service(service) => {
+                let argv = service.argv();
+                let path = argv[1].as_os_str().to_str().expect("a path");
+                path.trim_start_matches('/').to_owned()
+            }
+            Program::Script { .. } => panic!("a task is a program or a service"),
         };
-        let text = argv[1].to_str().expect("a task");
         let bytes: Vec<u8> = (0..Task::SIZE)
             .map(|i| u8::from_str_radix(&text[i * 2..i * 2 + 2], 16).expect("hexadecimal"))
             .collect();
