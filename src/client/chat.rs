@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::{Client, Error, Host};
-use crate::control::chat_client::{Action, ChatClient, Config, End, Purpose};
+use crate::control::chat_client::{Action, ChatClient, Config, End, Kind, Purpose};
 use crate::control::limits;
-use crate::message::{Reply, RequestId};
+use crate::message::{Reply, RequestId, RoomName};
 use crate::net::Event;
 
-/// Membership in a chat; made by [`Client::chat`]. Dropping it leaves the chat.
+/// Membership in a chat; made by [`Client::chat`] or [`Client::chat_in`]. Dropping it leaves the chat.
 pub struct Chat<'a> {
     client: &'a mut Client,
     host: Host,
@@ -38,6 +38,15 @@ pub enum Message {
         text: String,
         /// False if it arrived as plain text, which anybody may forge.
         verified: bool,
+        /// True if the text describes an action of the sender, as in `waves`.
+        action: bool,
+    },
+    /// A message to this member only.
+    Private {
+        /// Name of the sender.
+        from: String,
+        /// Text.
+        text: String,
     },
     /// A member has joined.
     Came {
@@ -61,6 +70,7 @@ impl<'a> Chat<'a> {
         client: &'a mut Client,
         host: &Host,
         name: Option<&str>,
+        room: Option<RoomName>,
     ) -> Result<Self, Error> {
         let known = client.known(host);
         let id = RequestId(client.rng.bytes());
@@ -70,7 +80,7 @@ impl<'a> Chat<'a> {
                 id,
                 name: name.map(str::to_owned),
                 history: 0,
-                room: None,
+                room,
             },
             agent: known.agent,
             paths: known.paths,
@@ -115,10 +125,32 @@ impl<'a> Chat<'a> {
     /// [`Error::MessageTooLong`], [`Error::MessageRefused`], or [`Error::Chat`] if the chat has ended and the message
     /// has no receipt.
     pub fn send(&mut self, text: &str) -> Result<(), Error> {
+        self.deliver(Kind::Text, text)
+    }
+
+    /// Sends a message that describes an action of this member, as in `waves`, and waits for its receipt.
+    ///
+    /// # Errors
+    /// As [`Chat::send`].
+    pub fn send_action(&mut self, text: &str) -> Result<(), Error> {
+        self.deliver(Kind::Action, text)
+    }
+
+    /// Sends a message to one member of the room, or to the agent's user, and waits for its receipt. `to` is the name as
+    /// [`Chat::members`] and messages have it, or that of the agent. No other member and no bot gets it, and it is not kept.
+    ///
+    /// # Errors
+    /// As [`Chat::send`]; [`Error::MessageRefused`] if nobody in the room has the name.
+    pub fn send_private(&mut self, to: &str, text: &str) -> Result<(), Error> {
+        let to = to.to_owned();
+        self.deliver(Kind::Private { to }, text)
+    }
+
+    fn deliver(&mut self, kind: Kind, text: &str) -> Result<(), Error> {
         if let Some(end) = &self.end {
             return Err(Error::Chat(end.clone()));
         }
-        if self.membership.say(text.to_owned()).is_err() {
+        if self.membership.say_as(kind, text.to_owned()).is_err() {
             return Err(Error::MessageTooLong);
         }
         loop {
@@ -220,12 +252,15 @@ impl<'a> Chat<'a> {
                 from,
                 text,
                 unverified,
+                action,
                 ..
             } => self.keep(Message::Said {
                 from,
                 text,
                 verified: !unverified,
+                action,
             }),
+            Reply::Whispered { from, text, .. } => self.keep(Message::Private { from, text }),
             Reply::Came { name, .. } => self.keep(Message::Came { name }),
             Reply::Left { name, .. } => self.keep(Message::Left { name }),
             Reply::Missed { messages } => {

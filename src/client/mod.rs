@@ -82,7 +82,7 @@ use crate::control::limits;
 use crate::control::queries::run_queries;
 use crate::control::query::Question;
 use crate::crypto::{PublicKey, SecretKey};
-use crate::message::{Outcome, Reply, Request};
+use crate::message::{Outcome, Reply, Request, RoomName};
 use crate::net::{self, Target};
 use crate::rng::Rng;
 use crate::session::Ticket;
@@ -188,12 +188,26 @@ impl Client {
         }
     }
 
-    /// Joins the chat of an agent, under `name` or the name that the agent gives to the key.
+    /// Joins the default room of the chat of an agent, under `name` or the name that the agent gives to the key.
     ///
     /// # Errors
     /// [`Error::Chat`] if the agent does not answer or refuses.
     pub fn chat(&mut self, host: &Host, name: Option<&str>) -> Result<Chat<'_>, Error> {
-        Chat::join(self, host, name)
+        Chat::join(self, host, name, None)
+    }
+
+    /// Joins a room of the chat of an agent, which is made if it does not exist, under `name` or the name that the agent
+    /// gives to the key.
+    ///
+    /// # Errors
+    /// [`Error::Chat`] if the agent does not answer or refuses.
+    pub fn chat_in(
+        &mut self,
+        host: &Host,
+        room: RoomName,
+        name: Option<&str>,
+    ) -> Result<Chat<'_>, Error> {
+        Chat::join(self, host, name, Some(room))
     }
 
     /// Ends the network thread after it has sent what is due. Without this call the thread ends at once when the

@@ -123,6 +123,7 @@ mod tests {
                 number: 7,
                 text: "a\nb".into(),
                 bot: false,
+                action: false,
             },
         ];
         let bytes: Vec<u8> = sent.iter().flat_map(to_line).collect();

@@ -27,6 +27,7 @@ mod key;
 pub mod limits;
 mod line;
 pub mod lookup;
+pub mod marks;
 mod member_name;
 pub mod outcome;
 mod reply;

@@ -127,10 +127,23 @@ pub enum Reply {
         /// True if a bot has said it; a bot does not answer it. Default: false.
         #[serde(default, skip_serializing_if = "is_false")]
         bot: bool,
+        /// True if the text describes an action of the sender. Default: false.
+        #[serde(default, skip_serializing_if = "is_false")]
+        action: bool,
         /// Position of the message in the history of the room, larger than that of each message before. Default: none,
         /// the message is not kept.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         position: Option<u64>,
+    },
+    /// Message from another member to this controller only.
+    Whispered {
+        /// Name of the sender.
+        from: String,
+        /// The message, bounded as in `said`.
+        text: String,
+        /// Name of the room. Default: none, the default room.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        room: Option<RoomName>,
     },
     /// A member has joined the room.
     Came {

@@ -84,6 +84,9 @@ pub enum Request {
         /// follow, after the number of those that are no longer kept (`missed`). Default: none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<u64>,
+        /// True if the controller shows `whispered`; only then it gets private messages. Default: false.
+        #[serde(default, skip_serializing_if = "is_false")]
+        whispers: bool,
     },
     /// In a `chat` call, or opens a call for one message (`udpctl send`). Answered with `delivered`.
     Say {
@@ -99,6 +102,18 @@ pub enum Request {
         /// True if it is the answer of a bot. Default: false.
         #[serde(default, skip_serializing_if = "is_false")]
         bot: bool,
+        /// True if the text describes an action of its author, as in `waves`; without effect with `bot`. Default: false.
+        #[serde(default, skip_serializing_if = "is_false")]
+        action: bool,
+    },
+    /// In a `chat` call: a message for one member of the room, or for the agent's user. Answered with `delivered`.
+    Whisper {
+        /// Number of the message, counted together with those of `say`.
+        number: u64,
+        /// Name of the member in the room, or of the agent.
+        to: String,
+        /// The message, bounded as in `say`.
+        text: String,
     },
     /// Opens a call in a session with an invitation: enters the controller's key. Answered with `registered`.
     Register {
@@ -124,7 +139,9 @@ impl Request {
             | Self::Resize(_)
             | Self::Ping {}
             | Self::Register { .. } => true,
-            Self::Signal { .. } | Self::Chat { .. } | Self::Say { .. } => false,
+            Self::Signal { .. } | Self::Chat { .. } | Self::Say { .. } | Self::Whisper { .. } => {
+                false
+            }
         }
     }
 }

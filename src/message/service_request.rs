@@ -46,6 +46,7 @@ impl Request {
             | Self::Ping {}
             | Self::Chat { .. }
             | Self::Say { .. }
+            | Self::Whisper { .. }
             | Self::Register { .. } => None,
         }
     }

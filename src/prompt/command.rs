@@ -7,6 +7,15 @@
 pub enum Command {
     /// List the members.
     Who,
+    /// Say what the user does; empty if nothing follows.
+    Me(String),
+    /// Send a private message; the name or the text is empty if it is missing.
+    Msg {
+        /// Name of the receiver.
+        to: String,
+        /// The message.
+        text: String,
+    },
     /// Run a command line on the agent.
     Exec(String),
     /// List the commands.
@@ -35,6 +44,8 @@ pub enum Typed {
 /// Commands with their descriptions, in the order of `/help`.
 const COMMANDS: &[(&str, &str)] = &[
     ("/who", "list the members"),
+    ("/me TEXT", "say what you do, as in /me waves"),
+    ("/msg NAME TEXT", "send a message to NAME only"),
     (
         "/exec ARGV",
         "run a command on the agent; only you see its output",
@@ -49,8 +60,21 @@ pub fn parse(line: &str) -> Option<Typed> {
     let (word, rest) = trimmed
         .split_once(char::is_whitespace)
         .unwrap_or((trimmed, ""));
-    if word == "/exec" {
-        return Some(Typed::Command(Command::Exec(rest.to_owned())));
+    let command = match word {
+        "/exec" => Some(Command::Exec(rest.to_owned())),
+        "/me" => Some(Command::Me(rest.trim_start().to_owned())),
+        "/msg" => {
+            let rest = rest.trim_start();
+            let (to, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            Some(Command::Msg {
+                to: to.to_owned(),
+                text: text.trim_start().to_owned(),
+            })
+        }
+        _ => None,
+    };
+    if let Some(command) = command {
+        return Some(Typed::Command(command));
     }
     Some(match trimmed {
         "" => return None,
@@ -67,7 +91,7 @@ pub fn parse(line: &str) -> Option<Typed> {
 pub fn help() -> impl Iterator<Item = String> {
     let escape = ("//TEXT", "send /TEXT");
     let lines = COMMANDS.iter().copied().chain([escape]);
-    lines.map(|(usage, description)| format!("{usage:<12} {description}"))
+    lines.map(|(usage, description)| format!("{usage:<14} {description}"))
 }
 
 /// Returns the names of the commands that begin with `prefix`.
@@ -116,6 +140,21 @@ mod tests {
         let exec = |text: &str| Some(Typed::Command(Command::Exec(text.into())));
         assert_eq!(parse("/exec  ls 'a  b' "), exec(" ls 'a  b'"));
         assert_eq!(parse("/exec"), exec(""));
+        let me = |text: &str| Some(Typed::Command(Command::Me(text.into())));
+        assert_eq!(parse("/me  waves  twice "), me("waves  twice"));
+        assert_eq!(parse("/me"), me(""));
+        assert_eq!(parse("/men"), unknown("/men"));
+        let msg = |to: &str, text: &str| {
+            let (to, text) = (to.into(), text.into());
+            Some(Typed::Command(Command::Msg { to, text }))
+        };
+        assert_eq!(
+            parse("/msg  ännchen(ann)#2  so  what "),
+            msg("ännchen(ann)#2", "so  what")
+        );
+        assert_eq!(parse("/msg ann"), msg("ann", ""));
+        assert_eq!(parse("/msg "), msg("", ""));
+        assert_eq!(parse("/msg\u{3000}ann\thi"), msg("ann", "hi"));
         assert_eq!(parse("/who me"), unknown("/who me"));
         assert_eq!(parse("/hlep"), unknown("/hlep"));
     }

@@ -53,7 +53,9 @@ impl Members {
             at + before[at..].chars().next().map_or(1, char::len_utf8)
         });
         let word = &before[start..];
-        if word.is_empty() {
+        // Behind this command stands a name.
+        let is_name = before[..start].split_whitespace().eq(["/msg"]);
+        if word.is_empty() && !is_name {
             return (start, Vec::new());
         }
         if start == 0 && word.starts_with('/') {
@@ -128,5 +130,11 @@ mod tests {
         assert_eq!(candidates("so ä"), found(3, &["ännchen"]));
         assert_eq!(candidates("b"), found(0, &[]));
         assert_eq!(candidates("hello "), found(6, &[]));
+        assert_eq!(candidates("/m"), found(0, &["/me", "/msg"]));
+        let all = ["ann(owner)", "anna", "ännchen"];
+        assert_eq!(candidates("/msg "), found(5, &all));
+        assert_eq!(candidates("/msg an"), found(5, &all[..2]));
+        assert_eq!(candidates("/msg anna "), found(10, &[]));
+        assert_eq!(candidates("/me "), found(4, &[]));
     }
 }

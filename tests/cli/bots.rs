@@ -85,11 +85,11 @@ fn the_bot_of_an_agent_answers_in_the_room_of_the_message() {
     let mut bob = chat(&user, &agent, "bob", &["--room", "build"]);
     agent
         .child
-        .stdout_line(|line| line == "* #build bob(owner) came");
+        .stdout_line(|line| line.ends_with(" bob(owner) came"));
     let mut cy = chat(&user, &agent, "cy", &["--room", "build", "--json"]);
     agent
         .child
-        .stdout_line(|line| line == "* #build cy(owner) came");
+        .stdout_line(|line| line.ends_with(" cy(owner) came"));
     bob.type_in("hello\n");
     bob.stdout_line(|line| line.ends_with("(bot): bob(owner) says hello"));
     let answer = cy.stdout_line(|line| line.contains("bob(owner) says hello"));
@@ -99,12 +99,8 @@ fn the_bot_of_an_agent_answers_in_the_room_of_the_message() {
     );
     ann.type_in("last\n");
     ann.stdout_line(|line| line.ends_with("(bot): ann(owner) says last"));
-    assert_eq!(ann.stdout_seen().len(), 1, "{:?}", ann.stdout_seen());
-    assert!(
-        runs(&user)[0].contains(r#""room": "build""#),
-        "{:?}",
-        runs(&user)
-    );
+    assert_eq!(ann.stdout_seen().len(), 1);
+    assert!(runs(&user)[0].contains(r#""room": "build""#));
 }
 
 #[test]

@@ -28,7 +28,8 @@ fn a_paste_of_more_than_twenty_lines_in_plain_text_asks_before_it_is_sent() {
     let user = User::new();
     let (mut here, peer) = at_a_prompt(&user);
     let paste = |word: &str, count: usize| -> String {
-        (1..=count).map(|n| format!("{word} {n}\r")).collect()
+        let lines = (1..=count).map(|n| format!("{word} {n}\r"));
+        lines.collect::<Vec<_>>().concat()
     };
     here.type_in(&paste("refused", 21));
     here.shows("* 21 lines at once: type y to send them, n to drop them");

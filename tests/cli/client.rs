@@ -143,6 +143,7 @@ fn two_clients_chat_and_each_message_has_a_receipt() {
         from,
         text: "hello".into(),
         verified: true,
+        action: false,
     };
     assert_eq!(ann.receive(DEADLINE).unwrap(), Some(said));
     assert_eq!(ann.receive(Duration::ZERO).unwrap(), None);

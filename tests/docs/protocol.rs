@@ -108,7 +108,7 @@ fn read_back<T: serde::Serialize + serde::de::DeserializeOwned>(line: &str) {
 #[test]
 fn the_lines_shown_are_messages() {
     let (requests, replies) = (json_lines("Requests"), json_lines("Replies"));
-    assert_eq!((requests.len(), replies.len()), (14, 16));
+    assert_eq!((requests.len(), replies.len()), (15, 17));
     for line in requests {
         read_back::<Request>(&line);
     }
@@ -173,14 +173,21 @@ fn requests() -> Vec<Request> {
                 name: Some("x".into()),
                 history: 1,
                 room: room(),
+                whispers: true,
             },
             Request::Chat { .. } => Request::Say {
                 number: 0,
                 text: "x".into(),
                 room: room(),
                 bot: true,
+                action: true,
             },
-            Request::Say { .. } => Request::Register { name: "x".into() },
+            Request::Say { .. } => Request::Whisper {
+                number: 0,
+                to: "x".into(),
+                text: "x".into(),
+            },
+            Request::Whisper { .. } => Request::Register { name: "x".into() },
             Request::Register { .. } => break,
             other => panic!("{other:?} needs an example here"),
         };
@@ -241,6 +248,21 @@ fn job(id: RequestId) -> JobView {
     }
 }
 
+/// A message with all members.
+fn said() -> Reply {
+    Reply::Said {
+        cut: None,
+        position: None,
+        from: "x".into(),
+        text: "x".into(),
+        unverified: true,
+        age_ms: Some(1),
+        room: room(),
+        bot: true,
+        action: true,
+    }
+}
+
 /// One reply of each kind, likewise.
 fn replies() -> Vec<Reply> {
     let id = RequestId([1; 16]);
@@ -287,17 +309,13 @@ fn replies() -> Vec<Reply> {
                 room: room(),
                 members: vec![name()],
             },
-            Reply::Joined { .. } => Reply::Said {
-                position: None,
+            Reply::Joined { .. } => said(),
+            Reply::Said { .. } => Reply::Whispered {
                 from: name(),
                 text: name(),
-                unverified: true,
-                cut: Some(1),
-                age_ms: Some(1),
                 room: room(),
-                bot: true,
             },
-            Reply::Said { .. } => Reply::Came {
+            Reply::Whispered { .. } => Reply::Came {
                 name: name(),
                 room: room(),
             },

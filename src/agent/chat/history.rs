@@ -28,6 +28,9 @@ pub struct Earlier {
     pub from: String,
     /// The message, not escaped.
     pub text: String,
+    /// True if it describes an action of the member.
+    #[serde(default)]
+    pub action: bool,
     /// Position in its room: one more than that of the message before. The first one has the time of the room's history
     /// in its upper half, in seconds since 1970, so that positions grow even if a history is lost.
     #[serde(default)]
@@ -55,8 +58,20 @@ impl Earlier {
             room,
             from: beginning(from, MEMBER_NAME).to_owned(),
             text: cut(text),
+            action: false,
             position: 0,
             id: None,
+        }
+    }
+
+    /// Returns the message with another time, cut to its bounds.
+    #[must_use]
+    pub fn bounded(self, at: u64) -> Self {
+        Self {
+            action: self.action,
+            position: self.position,
+            id: self.id,
+            ..Self::new(at, self.room, &self.from, &self.text)
         }
     }
 
@@ -68,6 +83,7 @@ impl Earlier {
             room: Some(room),
             from: String::new(),
             text: String::new(),
+            action: false,
             position: 0,
             id: None,
         }
@@ -96,7 +112,7 @@ fn cut(text: &str) -> String {
 }
 
 /// Returns the beginning of a text, whole characters of at most `most` bytes.
-fn beginning(text: &str, most: usize) -> &str {
+pub(super) fn beginning(text: &str, most: usize) -> &str {
     let mut end = most.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;

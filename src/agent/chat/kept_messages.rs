@@ -28,22 +28,15 @@ pub(super) struct KeptMessages {
 const COUNT_BITS: u32 = 32;
 
 impl KeptMessages {
-    /// Adds a message. Returns its position, if it is kept.
-    pub(super) fn add(
-        &mut self,
-        now: Instant,
-        room: Option<&RoomName>,
-        (from, text): (&str, &str),
-        id: Option<MessageId>,
-    ) -> Option<u64> {
-        let position = match self.last_position(room) {
+    /// Adds a message, whose time and position are set. Returns the position, if it is kept.
+    pub(super) fn add(&mut self, now: Instant, said: Earlier) -> Option<u64> {
+        let position = match self.last_position(said.room.as_ref()) {
             Some(last) => last.saturating_add(1),
             None => self.first_position(now),
         };
         let entry = Earlier {
             position,
-            id,
-            ..Earlier::new(self.at(now), room.cloned(), from, text)
+            ..said.bounded(self.at(now))
         };
         self.all.push(entry.clone())?;
         self.new.push(entry);
@@ -155,15 +148,10 @@ impl Chat {
             // Positions grow, whatever a damaged file says.
             let last = kept.last_position(entry.room.as_ref());
             let next = last.map_or(1, |last| last.saturating_add(1));
+            let at = at.saturating_sub(entry.at);
             kept.all.push(Earlier {
                 position: entry.position.max(next).min(u64::MAX / 2),
-                id: entry.id,
-                ..Earlier::new(
-                    at.saturating_sub(entry.at),
-                    entry.room,
-                    &entry.from,
-                    &entry.text,
-                )
+                ..entry.bounded(at)
             });
         }
         self.history = kept;
@@ -199,6 +187,7 @@ impl Chat {
                 room: earlier.room,
                 // Answers of bots are not kept.
                 bot: false,
+                action: earlier.action,
                 position: Some(earlier.position),
             };
             // A message can always be dropped to make space, so the member is not too slow for it.

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::message::marks::{ACTION as ACTION_MARK, PRIVATE as PRIVATE_MARK};
 use crate::message::{Reply, RoomName};
 use crate::net::PlainText;
 use crate::peer_addr::PeerAddr;
@@ -23,6 +24,17 @@ pub enum Line {
         room: Option<RoomName>,
         /// True if a bot has sent it.
         bot: bool,
+        /// True if it describes an action of the member.
+        action: bool,
+    },
+    /// A member sent a private message to the agent's user.
+    Whispered {
+        /// Name of the member.
+        from: String,
+        /// The message, not escaped.
+        text: String,
+        /// Room of the member; `None` is the default room.
+        room: Option<RoomName>,
     },
     /// Plain text arrived from an unverified source.
     Plain {
@@ -69,6 +81,7 @@ impl Line {
                 text,
                 room,
                 bot,
+                action,
             } => Reply::Said {
                 position: None,
                 from: from.clone(),
@@ -78,6 +91,12 @@ impl Line {
                 age_ms: None,
                 room: room.clone(),
                 bot: *bot,
+                action: *action,
+            },
+            Self::Whispered { from, text, room } => Reply::Whispered {
+                from: from.clone(),
+                text: text.clone(),
+                room: room.clone(),
             },
             Self::Plain {
                 remote,
@@ -97,6 +116,7 @@ impl Line {
                     age_ms: None,
                     room: None,
                     bot: false,
+                    action: false,
                 }
             }
             Self::Came { name, room } => Reply::Came {
@@ -127,10 +147,20 @@ impl fmt::Display for Line {
                 text,
                 room,
                 bot,
+                action,
             } => {
                 let text = escape::message(text.as_bytes(), message::limits::CHAT_TEXT);
+                let (room, from) = (in_room(room.as_ref()), name(from));
+                if *action {
+                    return write!(f, "{room}{ACTION_MARK} {from} {text}");
+                }
                 let mark = if *bot { " (bot)" } else { "" };
-                write!(f, "{}{}{mark}: {text}", in_room(room.as_ref()), name(from))
+                write!(f, "{room}{from}{mark}: {text}")
+            }
+            Self::Whispered { from, text, room } => {
+                let text = escape::message(text.as_bytes(), message::limits::CHAT_TEXT);
+                let (room, from) = (in_room(room.as_ref()), name(from));
+                write!(f, "{room}{from}{PRIVATE_MARK}: {text}")
             }
             Self::Plain {
                 remote,

@@ -29,6 +29,17 @@ pub(super) enum Weight {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct TooSlow;
 
+/// Wishes of a controller that joins.
+pub(super) struct Wishes<'a> {
+    pub(super) name: Option<&'a str>,
+    /// Room; `None` is the default room.
+    pub(super) room: Option<RoomName>,
+    /// True if it shows private messages.
+    pub(super) whispers: bool,
+    /// Id of the membership, over its sessions.
+    pub(super) id: Option<RequestId>,
+}
+
 /// A member of the chat.
 #[derive(Debug)]
 pub(super) struct Member {
@@ -38,6 +49,8 @@ pub(super) struct Member {
     pub(super) room: Option<RoomName>,
     /// Id of the membership, over its sessions.
     pub(super) id: Option<RequestId>,
+    /// True if it shows private messages.
+    pub(super) whispers: bool,
     /// Bytes written to its control lane.
     written: u64,
     /// Bytes of them that it has consumed.
@@ -48,18 +61,14 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) fn new(
-        call: CallRef,
-        key: PublicKey,
-        (name, room): (String, Option<RoomName>),
-        id: Option<RequestId>,
-    ) -> Self {
+    pub(super) fn new(call: CallRef, key: PublicKey, name: String, wishes: Wishes<'_>) -> Self {
         Self {
             call,
             key,
             name,
-            room,
-            id,
+            room: wishes.room,
+            id: wishes.id,
+            whispers: wishes.whispers,
             written: 0,
             consumed: 0,
             waiting: VecDeque::new(),

@@ -6,12 +6,12 @@
 use bytes::Bytes;
 
 use super::line::Line;
-use super::member::Member;
+use super::member::{Member, Wishes};
 use super::{Chat, name, unsupported};
 use crate::agent::limits;
 use crate::agent::outbox::{CallRef, Outbox};
 use crate::crypto::PublicKey;
-use crate::message::{Reply, RequestId, RoomName};
+use crate::message::Reply;
 use crate::time::Instant;
 use crate::wire::Lane;
 
@@ -32,10 +32,11 @@ impl Chat {
         now: Instant,
         call: CallRef,
         (key, known): (PublicKey, &str),
-        (requested, room, id): (Option<&str>, Option<RoomName>, Option<RequestId>),
+        wishes: Wishes<'_>,
         outbox: &mut Outbox,
     ) -> bool {
-        let continued = self.take_over(key, room.as_ref(), id, outbox);
+        let continued = self.take_over(key, &wishes, outbox);
+        let room = wishes.room.clone();
         let of_key = self.members.iter().filter(|member| member.key == key);
         if of_key.count() >= limits::CHAT_MEMBERS_PER_KEY {
             outbox.last_reply(call, &unsupported("this key is in the chat too many times"));
@@ -55,7 +56,7 @@ impl Chat {
         let present: Vec<_> = present.map(|member| member.name.clone()).collect();
         let is_continued = continued.is_some();
         let name = continued.unwrap_or_else(|| {
-            name::choose(known, requested, &self.name, |name| {
+            name::choose(known, wishes.name, &self.name, |name| {
                 present.iter().any(|present| present == name)
             })
         });
@@ -65,7 +66,7 @@ impl Chat {
             room: room.clone(),
             position: self.history.last_position(room.as_ref()),
         };
-        let member = Member::new(call, key, (name.clone(), room.clone()), id);
+        let member = Member::new(call, key, name.clone(), wishes);
         self.members.push(member);
         self.send_vital(call, &joined, outbox);
         if is_continued {
@@ -84,13 +85,12 @@ impl Chat {
     fn take_over(
         &mut self,
         key: PublicKey,
-        room: Option<&RoomName>,
-        id: Option<RequestId>,
+        wishes: &Wishes<'_>,
         outbox: &mut Outbox,
     ) -> Option<String> {
-        let id = id?;
+        let id = wishes.id?;
         let index = self.members.iter().position(|member| {
-            member.key == key && member.id == Some(id) && member.room.as_ref() == room
+            member.key == key && member.id == Some(id) && member.room == wishes.room
         })?;
         let member = self.members.remove(index);
         outbox.release(member.call);

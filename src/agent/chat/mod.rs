@@ -8,6 +8,7 @@
 //! | said by            | shown at the agent | members          | plain-text peers |
 //! |--------------------|--------------------|------------------|------------------|
 //! | a member           | yes, with the room | others in a room | no               |
+//! | a member to one    | if it is for it    | the one          | no               |
 //! | the agent's user   | was typed there    | default room     | all              |
 //! | the agent's bot    | yes                | of its room      | no               |
 //! | a plain-text peer  | yes                | default room     | no               |
@@ -22,10 +23,12 @@ mod line;
 mod member;
 mod membership;
 mod name;
+mod non_members;
 mod pace;
 mod plain;
 mod reply_template;
 mod rooms;
+mod whisper;
 
 use std::collections::VecDeque;
 
@@ -37,7 +40,7 @@ pub use plain::PlainLimiter;
 pub use reply_template::{BareTemplate, ReplyTemplate};
 
 use self::kept_messages::KeptMessages;
-use self::member::{Member, TooSlow, Weight};
+use self::member::{Member, TooSlow, Weight, Wishes};
 use self::pace::Pace;
 use self::plain::PlainChat;
 use super::access::Controller;
@@ -46,7 +49,6 @@ use super::outbox::{CallRef, Outbox};
 use crate::crypto::PublicKey;
 use crate::message::limits::CHAT_TEXT;
 use crate::message::{Reply, Request, RoomName, to_line};
-use crate::net::PlainText;
 use crate::session::Path;
 use crate::time::Instant;
 
@@ -75,8 +77,15 @@ struct Author {
     id: Option<MessageId>,
 }
 
+/// Content of a message.
+struct Content {
+    text: String,
+    /// True if it describes an action of the author.
+    action: bool,
+}
+
 /// Result of a message: the number of its receivers, and its position in the history.
-type Said = Result<(u32, Option<u64>), String>;
+type Passed = Result<(u32, Option<u64>), String>;
 
 impl Chat {
     /// Returns a chat without members, of an agent with this name. `reply` is the template for
@@ -117,11 +126,18 @@ impl Chat {
                 name,
                 history,
                 room,
+                whispers,
                 id,
                 after,
             } => {
                 let member = (member.key, &known[..]);
-                if self.join(now, from, member, (name.as_deref(), room, id), outbox) {
+                let wishes = Wishes {
+                    name: name.as_deref(),
+                    room,
+                    whispers,
+                    id,
+                };
+                if self.join(now, from, member, wishes, outbox) {
                     self.send_history(now, from, (history, after), outbox);
                 }
             }
@@ -130,6 +146,7 @@ impl Chat {
                 text,
                 room,
                 bot,
+                action,
             } => {
                 let name = name::of_key(known, &self.name);
                 let exists = self.check_exists(room.as_ref());
@@ -139,9 +156,9 @@ impl Chat {
                     bot,
                     id: None,
                 };
-                let said = exists.and_then(|()| self.say(now, Some(from), author, text, outbox));
-                let reply = receipt(number, said);
-                outbox.last_reply(from, &reply);
+                let content = Content { text, action };
+                let said = exists.and_then(|()| self.say(now, Some(from), author, content, outbox));
+                outbox.last_reply(from, &receipt(number, said));
             }
             Request::Exec(_)
             | Request::Forward(_)
@@ -153,6 +170,7 @@ impl Chat {
             | Request::Cancel {}
             | Request::Resize(_)
             | Request::Ping {}
+            | Request::Whisper { .. }
             | Request::Register { .. } => {
                 outbox.last_reply(from, &unsupported("this request is not part of a chat"));
             }
@@ -164,29 +182,46 @@ impl Chat {
         let Some(index) = self.index_of(from) else {
             return;
         };
-        let Request::Say {
-            number,
-            text,
-            room,
-            bot,
-        } = request
-        else {
-            self.send_vital(from, &unsupported("a chat accepts only messages"), outbox);
-            return;
-        };
-        let member = &self.members[index];
-        let said = if room.is_none() || room == member.room {
-            let author = Author {
-                name: member.name.clone(),
-                room: member.room.clone(),
+        let reply = match request {
+            Request::Say {
+                number,
+                text,
+                room,
                 bot,
-                id: member.id.map(|member| MessageId { member, number }),
-            };
-            self.say(now, Some(from), author, text, outbox)
-        } else {
-            Err("a message of a chat goes to the room of the chat".into())
+                action,
+            } => {
+                let member = &self.members[index];
+                let said = if room.is_none() || room == member.room {
+                    let author = Author {
+                        name: member.name.clone(),
+                        room: member.room.clone(),
+                        bot,
+                        id: member.id.map(|member| MessageId { member, number }),
+                    };
+                    self.say(now, Some(from), author, Content { text, action }, outbox)
+                } else {
+                    Err("a message of a chat goes to the room of the chat".into())
+                };
+                receipt(number, said)
+            }
+            Request::Whisper { number, to, text } => {
+                let said = self.whisper(index, &to, text, outbox);
+                receipt(number, said.map(|members| (members, None)))
+            }
+            Request::Exec(_)
+            | Request::Forward(_)
+            | Request::Copy(_)
+            | Request::Attach { .. }
+            | Request::Jobs { .. }
+            | Request::Wait { .. }
+            | Request::Signal { .. }
+            | Request::Cancel {}
+            | Request::Resize(_)
+            | Request::Ping {}
+            | Request::Chat { .. }
+            | Request::Register { .. } => unsupported("a chat accepts only messages"),
         };
-        self.send_vital(from, &receipt(number, said), outbox);
+        self.send_vital(from, &reply, outbox);
     }
 
     /// Notes that the controller has consumed every byte of the control lane below `consumed`.
@@ -194,98 +229,6 @@ impl Chat {
         if let Some(index) = self.index_of(call) {
             self.members[index].on_consumed(consumed, outbox);
         }
-    }
-
-    /// Processes a line typed at the agent.
-    pub fn on_typed(&mut self, now: Instant, text: &str, outbox: &mut Outbox) {
-        if text.is_empty() {
-            return;
-        }
-        let position = self.history.add(now, None, (&self.name, text), None);
-        let said = Reply::Said {
-            from: self.name.clone(),
-            text: text.to_owned(),
-            unverified: false,
-            cut: None,
-            age_ms: None,
-            room: None,
-            bot: false,
-            position,
-        };
-        self.broadcast(None, None, &said, outbox);
-        let datagram = Bytes::from(format!("{text}\n"));
-        for path in self.plain.audience(now) {
-            if self.datagrams.len() < limits::CHAT_DRAIN {
-                self.datagrams.push_back((path, datagram.clone()));
-            }
-        }
-    }
-
-    /// Counts a line of `bytes` bytes of the agent's bot, whose rate is that of one key.
-    ///
-    /// # Errors
-    /// Time at which it may be tried again, if it comes too early.
-    pub fn pace_answer(&mut self, now: Instant, bytes: usize) -> Result<(), Instant> {
-        self.pace.take_of_bot(now, bytes)
-    }
-
-    /// Processes a line that the agent's bot answers in a room.
-    pub fn on_answer(
-        &mut self,
-        now: Instant,
-        room: Option<&RoomName>,
-        text: String,
-        outbox: &mut Outbox,
-    ) {
-        let author = Author {
-            name: self.name.clone(),
-            room: room.cloned(),
-            bot: true,
-            id: None,
-        };
-        // It has the length of a message at most.
-        let _ = self.say(now, None, author, text, outbox);
-    }
-
-    /// Processes a datagram of plain text. `text` is the beginning of its `length` bytes.
-    pub fn on_plain(
-        &mut self,
-        now: Instant,
-        path: Path,
-        text: Bytes,
-        length: usize,
-        outbox: &mut Outbox,
-    ) {
-        let words = PlainText {
-            text: &text,
-            length,
-        };
-        let cut = words.cut();
-        let words = String::from_utf8_lossy(words.trimmed()).into_owned();
-        if words.is_empty() {
-            return;
-        }
-        if let Some(reply) = self.plain.on_text(now, path, &text, length)
-            && self.datagrams.len() < limits::CHAT_DRAIN
-        {
-            self.datagrams.push_back((path, reply));
-        }
-        let said = Reply::Said {
-            from: path.remote.to_string(),
-            text: words,
-            unverified: true,
-            cut,
-            age_ms: None,
-            room: None,
-            bot: false,
-            position: None,
-        };
-        self.broadcast(None, None, &said, outbox);
-        self.show(Line::Plain {
-            remote: path.remote,
-            text,
-            length,
-        });
     }
 
     /// Notes that datagrams of plain text were suppressed by the rate limit.
@@ -309,18 +252,19 @@ impl Chat {
         now: Instant,
         from: Option<CallRef>,
         author: Author,
-        text: String,
+        content: Content,
         outbox: &mut Outbox,
-    ) -> Said {
-        if text.len() > CHAT_TEXT {
-            return Err(format!("a message has at most {CHAT_TEXT} bytes"));
-        }
+    ) -> Passed {
         let Author {
             name,
             room,
             bot,
             id,
         } = author;
+        let Content { text, action } = content;
+        check_length(&text)?;
+        // An answer is shown as that of a bot.
+        let action = action && !bot;
         // A bot would push out what people have said.
         let mut position = None;
         if !bot {
@@ -328,7 +272,8 @@ impl Chat {
             if id.is_some_and(|id| self.history.has(room.as_ref(), id)) {
                 return Ok((0, None));
             }
-            position = self.keep(now, room.as_ref(), (&name, &text), id);
+            let said = Earlier::new(0, room.clone(), &name, &text);
+            position = self.keep(now, Earlier { action, id, ..said });
         }
         let said = Reply::Said {
             from: name.clone(),
@@ -338,6 +283,7 @@ impl Chat {
             age_ms: None,
             room: room.clone(),
             bot,
+            action,
             position,
         };
         let members = self.broadcast(room.as_ref(), from, &said, outbox);
@@ -346,6 +292,7 @@ impl Chat {
             text,
             room,
             bot,
+            action,
         });
         Ok((members, position))
     }
@@ -397,8 +344,8 @@ impl Chat {
     }
 }
 
-/// Returns the answer to a message.
-fn receipt(number: u64, said: Said) -> Reply {
+/// Returns the answer to a message, which was passed on or refused with a reason.
+fn receipt(number: u64, said: Passed) -> Reply {
     match said {
         Ok((members, position)) => Reply::Delivered {
             number,
@@ -407,6 +354,14 @@ fn receipt(number: u64, said: Said) -> Reply {
         },
         Err(reason) => Reply::Unsupported { reason },
     }
+}
+
+/// Checks the length of a message.
+fn check_length(text: &str) -> Result<(), String> {
+    if text.len() > CHAT_TEXT {
+        return Err(format!("a message has at most {CHAT_TEXT} bytes"));
+    }
+    Ok(())
 }
 
 fn unsupported(reason: &str) -> Reply {

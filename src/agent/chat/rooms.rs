@@ -6,8 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Chat;
-use super::history::MessageId;
+use super::{Chat, Earlier};
 use crate::agent::access::look_alike;
 use crate::agent::limits;
 use crate::crypto::PublicKey;
@@ -55,15 +54,10 @@ impl Chat {
     }
 
     /// Keeps a message of a member. Returns its position, if it is kept.
-    pub(super) fn keep(
-        &mut self,
-        now: Instant,
-        room: Option<&RoomName>,
-        said: (&str, &str),
-        id: Option<MessageId>,
-    ) -> Option<u64> {
-        let position = self.history.add(now, room, said, id);
-        if let Some(room) = room {
+    pub(super) fn keep(&mut self, now: Instant, said: Earlier) -> Option<u64> {
+        let room = said.room.clone();
+        let position = self.history.add(now, said);
+        if let Some(room) = &room {
             let occupied = self.occupied().cloned().collect();
             self.history.bound_rooms(now, room, &occupied);
         }

@@ -5,6 +5,7 @@ mod history;
 mod names;
 mod rooms;
 mod slow;
+mod whisper;
 
 use proptest::prelude::*;
 
@@ -44,6 +45,7 @@ fn say(number: u64, text: &str) -> Request {
         number,
         text: text.to_owned(),
         bot: false,
+        action: false,
     }
 }
 
@@ -57,6 +59,7 @@ fn said(from: &str, text: &str) -> Reply {
         age_ms: None,
         room: None,
         bot: false,
+        action: false,
     }
 }
 
@@ -89,6 +92,7 @@ impl Scene {
             name: None,
             history: 0,
             room: None,
+            whispers: true,
         };
         self.chat
             .on_call(NOW, call(number), &known(name), request, &mut self.outbox);
@@ -211,8 +215,14 @@ fn an_invited_key_is_denied_the_chat() {
             name: None,
             history: 0,
             room: None,
+            whispers: true,
         },
         say(0, "hi"),
+        Request::Whisper {
+            number: 0,
+            to: "ann".into(),
+            text: "hi".into(),
+        },
     ] {
         scene
             .chat
@@ -248,6 +258,7 @@ fn typed_lines_go_to_members_and_to_plain_text_peers() {
                 age_ms: None,
                 room: None,
                 bot: false,
+                action: false,
             },
             said("host", "hi there")
         ]
@@ -333,7 +344,7 @@ proptest! {
         for (who, what, text) in actions {
             match what {
                 0 if scene.chat.index_of(call(who)).is_none() => {
-                    let request = Request::Chat { after: None, id: None, name: Some(text), history: 9, room: None };
+                    let request = Request::Chat { after: None, id: None, name: Some(text), history: 9, room: None, whispers: true };
                     scene.chat.on_call(NOW, call(who), &known("key"), request, &mut scene.outbox);
                 }
                 1 => scene.chat.on_gone(NOW, call(who), &mut scene.outbox),
@@ -361,6 +372,7 @@ fn one_key_cannot_fill_the_chat() {
             name: None,
             history: 0,
             room: None,
+            whispers: true,
         };
         let outbox = &mut scene.outbox;
         scene

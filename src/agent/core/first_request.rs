@@ -38,6 +38,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             | Request::Signal { .. }
             | Request::Chat { .. }
             | Request::Say { .. }
+            | Request::Whisper { .. }
             | Request::Cancel {}
             | Request::Resize(_)
                 if controller.name.is_none() =>
@@ -68,7 +69,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
                     .on_call(now, call, &controller, request, &mut self.outbox);
                 CallKind::Chat
             }
-            Request::Cancel {} | Request::Resize(_) => {
+            Request::Cancel {} | Request::Resize(_) | Request::Whisper { .. } => {
                 let reason = "not at the beginning of a call".into();
                 self.answer(call, &Reply::Unsupported { reason })
             }

@@ -18,6 +18,7 @@ use crate::wire::Lane;
 const fn chat_bytes(request: &Request) -> Option<usize> {
     match request {
         Request::Say { text, .. } => Some(text.len()),
+        Request::Whisper { to, text, .. } => Some(to.len() + text.len()),
         // The others are told of it.
         Request::Chat { .. } => Some(0),
         Request::Exec(_)

@@ -81,6 +81,7 @@ impl Call {
     fn held_bytes(&self) -> usize {
         match self.held.as_deref() {
             Some(Request::Say { text, .. }) => text.len(),
+            Some(Request::Whisper { to, text, .. }) => to.len() + text.len(),
             Some(_) | None => 0,
         }
     }

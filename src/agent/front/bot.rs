@@ -1,9 +1,9 @@
 //! The bot of the agent in the front: messages of members for it, and its answers for the chat.
 //!
 //! Not its process ([`agent::bot`](crate::agent::bot)). Invariants: only a verified message of a member that is no bot starts
-//! the command: neither what is typed at the agent nor plain text does; the answer goes to the room of the message; the end of
-//! its process ends nothing else; it says no more than one key may, and the next command begins when every line of the answer
-//! before is said.
+//! the command: neither what is typed at the agent nor plain text nor a private message does; the answer goes to the room of
+//! the message; the end of its process ends nothing else; it says no more than one key may, and the next command begins when
+//! every line of the answer before is said.
 
 use std::collections::VecDeque;
 use std::io;
@@ -58,6 +58,7 @@ impl FrontBot {
                 self.bot.push(from, Message { room, json });
             }
             Line::Said { .. }
+            | Line::Whispered { .. }
             | Line::Plain { .. }
             | Line::Came { .. }
             | Line::Left { .. }
@@ -143,6 +144,7 @@ mod tests {
         let mut bot = FrontBot::of(bot);
         let (mut chat, mut outbox) = (Chat::default(), Outbox::default());
         let message = Line::Said {
+            action: false,
             from: "ann".to_owned(),
             text: "hello".to_owned(),
             room: None,
@@ -176,6 +178,7 @@ mod tests {
         for character in ['\u{1}', '"', '\u{202e}', '\u{e0001}'] {
             let long = |most: usize| character.to_string().repeat(most / character.len_utf8());
             let message = Line::Said {
+                action: false,
                 from: long(MEMBER_NAME),
                 text: long(CHAT_TEXT),
                 room: None,

@@ -200,7 +200,7 @@ pub enum ToSupervisor {
     Forget(JobId),
     /// Write a line to the audit.
     Record(Vec<u8>),
-    /// A member, or the agent's user, has said something in a room of the chat. Its time is not used.
+    /// A member, or the agent's user, has said something in a room of the chat; its time has no meaning.
     Said(Earlier),
     /// An INIT with this fingerprint was answered.
     InitSeen(u64),

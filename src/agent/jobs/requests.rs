@@ -98,6 +98,7 @@ impl<P: Processes> Jobs<P> {
             | Request::Resize(_)
             | Request::Chat { .. }
             | Request::Say { .. }
+            | Request::Whisper { .. }
             | Request::Ping {}
             | Request::Register { .. } => {
                 outbox.last_reply(call, &unsupported("not at the beginning of a call"));
@@ -172,6 +173,7 @@ impl<P: Processes> Jobs<P> {
             | Request::Jobs { .. }
             | Request::Chat { .. }
             | Request::Say { .. }
+            | Request::Whisper { .. }
             | Request::Ping {}
             | Request::Register { .. } => unsupported("not within a call"),
         };

@@ -85,11 +85,7 @@ impl ChatHistory {
 
     /// Adds a message that has just been said.
     fn add(&mut self, now: Instant, said: Earlier) {
-        let entry = Earlier {
-            position: said.position,
-            id: said.id,
-            ..Earlier::new(unix_ms(), said.room, &said.from, &said.text)
-        };
+        let entry = said.bounded(unix_ms());
         if entry.is_forgotten() {
             self.waiting.remove(entry.room.as_ref());
         }

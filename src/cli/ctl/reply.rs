@@ -20,6 +20,7 @@ pub fn unexpected(reply: &Reply) -> NoReply {
         | Reply::Registered { .. }
         | Reply::Joined { .. }
         | Reply::Said { .. }
+        | Reply::Whispered { .. }
         | Reply::Came { .. }
         | Reply::Left { .. }
         | Reply::Delivered { .. }

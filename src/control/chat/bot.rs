@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, bounded};
 
 use super::ChatLoop;
 use crate::bot::{self, Bot, Command, Event, Message, Outcome};
-use crate::control::chat_client::Author;
+use crate::control::chat_client::Kind;
 use crate::control::limits;
 use crate::escape;
 use crate::message::{Reply, to_line};
@@ -95,7 +95,7 @@ impl ChatLoop<'_> {
                 && let Some(line) = bot.answer.pop_front()
             {
                 // A line of an answer is not longer than a message.
-                let _ = self.chat.say_as(Author::Bot, line);
+                let _ = self.chat.say_as(Kind::Answer, line);
             }
             if !bot.answer.is_empty() {
                 return;

@@ -46,6 +46,18 @@ impl Delivery {
         (self.late > 0 && is_done(self.late_to - 1)).then(|| std::mem::take(&mut self.late))
     }
 
+    /// Forgets a message that is not delivered.
+    pub(super) fn on_refused(&mut self, number: u64) {
+        let mut sent = self.sent.iter();
+        let Some(index) = sent.position(|(sent, _)| *sent == number) else {
+            return;
+        };
+        self.sent.remove(index);
+        if number < self.late_to {
+            self.late = self.late.saturating_sub(1);
+        }
+    }
+
     /// Returns the range of messages that have become late, by their position among those without a receipt.
     fn take_late(&mut self, now: Instant) -> std::ops::Range<usize> {
         let is_late = |at: &Instant| now.saturating_duration_since(*at) >= limits::RECEIPT_LATE;
@@ -159,6 +171,24 @@ mod tests {
         assert_eq!(delivery.on_receipt(Some(3)), Some(2));
         assert_eq!(delivery.on_receipt(None), None);
         assert_eq!(delivery.take_late(late + limits::RECEIPT_LATE), 0..0);
+    }
+
+    #[test]
+    fn a_late_line_that_is_refused_is_not_told_as_delivered() {
+        let start = Instant::now();
+        let late = start + limits::RECEIPT_LATE;
+        let mut delivery = Delivery::default();
+        for number in 0..2 {
+            delivery.on_sent(number, start);
+        }
+        assert_eq!(delivery.take_late(late), 0..2);
+        delivery.on_refused(0);
+        assert_eq!(delivery.on_receipt(Some(1)), None);
+        assert_eq!(delivery.on_receipt(None), Some(1));
+        delivery.on_sent(2, start);
+        assert_eq!(delivery.take_late(late), 0..1);
+        delivery.on_refused(2);
+        assert_eq!(delivery.on_receipt(None), None);
     }
 
     #[test]

@@ -7,8 +7,9 @@ use std::time::Instant;
 use signal_hook::consts::SIGINT;
 
 use super::ChatLoop;
+use crate::control::chat_client::Kind;
 use crate::control::signals;
-use crate::message::limits::CHAT_TEXT;
+use crate::message::limits::{CHAT_TEXT, MEMBER_NAME};
 use crate::prompt::command::{Command, Typed};
 use crate::prompt::limits::PASTE_LINES;
 use crate::prompt::paste::Decision;
@@ -51,17 +52,38 @@ impl ChatLoop<'_> {
         }
     }
 
+    /// Sends a message, or says that it is too long.
+    fn send(&mut self, kind: Kind, text: &str) {
+        let name = match &kind {
+            Kind::Private { to } => to.len(),
+            Kind::Text | Kind::Answer | Kind::Action => 0,
+        };
+        if let Ok(number) = self.chat.say_as(kind, text.to_owned()) {
+            self.delivery.on_sent(number, Instant::now());
+            return;
+        }
+        let reason = if name > MEMBER_NAME {
+            format!("a name has at most {MEMBER_NAME} bytes")
+        } else {
+            format!("a message has at most {CHAT_TEXT} bytes")
+        };
+        self.undelivered(text, &reason);
+    }
+
     /// Carries out input whose turn it is.
     pub(super) fn on_typed(&mut self, typed: Typed) {
         match typed {
             Typed::Line(line) => {
-                if let Ok(number) = self.chat.say(line.clone()) {
-                    self.delivery.on_sent(number, Instant::now());
-                } else {
-                    let reason = format!("a message has at most {CHAT_TEXT} bytes");
-                    self.undelivered(&line, &reason);
-                }
+                self.send(Kind::Text, &line);
             }
+            Typed::Command(Command::Me(text)) if text.is_empty() => self
+                .screen
+                .note("/me needs a text behind it, as in /me waves; nothing is sent"),
+            Typed::Command(Command::Me(text)) => self.send(Kind::Action, &text),
+            Typed::Command(Command::Msg { text, .. }) if text.is_empty() => self.screen.note(
+                "/msg needs a name and a text behind it, as in /msg ann hello; nothing is sent",
+            ),
+            Typed::Command(Command::Msg { to, text }) => self.send(Kind::Private { to }, &text),
             Typed::Command(Command::Help) => self.screen.help(),
             Typed::Command(Command::Who) => self.who(),
             Typed::Command(Command::Exec(line)) => self.exec(&line),

@@ -318,7 +318,12 @@ impl ChatLoop<'_> {
                     self.host.ticket = Some(ticket);
                 }
                 Action::Delivered { .. } => self.on_receipt(),
-                Action::Refused { text, reason } => {
+                Action::Refused {
+                    number,
+                    text,
+                    reason,
+                } => {
+                    self.delivery.on_refused(number);
                     let reason = escape::line(reason.as_bytes(), CHAT_TEXT).into_owned();
                     self.undelivered(&text, &reason);
                     self.on_receipt();
@@ -348,7 +353,7 @@ impl ChatLoop<'_> {
         let mut failed = self.failed;
         for text in self.chat.undelivered() {
             failed = true;
-            let _ = writeln!(stderr, "* {}", undelivered(text, "no receipt"));
+            let _ = writeln!(stderr, "* {}", undelivered(&text, "no receipt"));
         }
         for text in self.paste.unsent() {
             failed = true;

@@ -5,7 +5,16 @@
 use super::{ChatLoop, Format, age};
 use crate::escape;
 use crate::message::limits::{CHAT_TEXT, MEMBER_NAME};
-use crate::message::{Reply, to_line};
+use crate::message::{Reply, marks, to_line};
+
+/// Form of a message on a terminal.
+#[derive(Clone, Copy)]
+enum Form {
+    /// Sender with a mark behind it, a colon, and the text.
+    Message(&'static str),
+    /// Action of the sender.
+    Action,
+}
 
 impl ChatLoop<'_> {
     /// Shows what was heard.
@@ -14,10 +23,7 @@ impl ChatLoop<'_> {
         if self.options.format == Format::Json {
             let line = to_line(&reply);
             let line = String::from_utf8_lossy(line.trim_ascii_end());
-            if self.screen.show(&escape::json(&line)).is_err() {
-                self.leave();
-            }
-            return;
+            return self.show_line(&escape::json(&line));
         }
         match reply {
             // A script gets the messages, not the news about members.
@@ -37,22 +43,21 @@ impl ChatLoop<'_> {
                 cut,
                 age_ms,
                 bot,
+                action,
                 ..
             } => {
-                let mark = match (unverified, bot) {
-                    (true, _) => " (unverified)",
-                    (false, true) => " (bot)",
-                    (false, false) => "",
+                let form = match (unverified, bot, action) {
+                    (true, _, _) => Form::Message(" (unverified)"),
+                    (false, true, _) => Form::Message(" (bot)"),
+                    (false, false, true) => Form::Action,
+                    (false, false, false) => Form::Message(""),
                 };
-                let text = escape::message(text.as_bytes(), CHAT_TEXT);
                 let cut = cut.map(|cut| format!(" [+{cut} bytes]"));
-                let cut = cut.unwrap_or_default();
-                let age = age_ms.map(age::words).unwrap_or_default();
-                let (time, from) = (self.style.time(age_ms), self.name(&from));
-                let line = format!("{time}{from}{mark}{age}: {text}{cut}");
-                if self.screen.show(&line).is_err() {
-                    self.leave();
-                }
+                let text = text + &cut.unwrap_or_default();
+                self.show_message(&from, &text, age_ms, form);
+            }
+            Reply::Whispered { from, text, .. } => {
+                self.show_message(&from, &text, None, Form::Message(marks::PRIVATE));
             }
             Reply::Came { name: who, .. } if self.screen.is_terminal() => {
                 let who = self.name(&who);
@@ -84,6 +89,25 @@ impl ChatLoop<'_> {
         }
     }
 
+    /// Shows a message on one line.
+    fn show_message(&mut self, from: &str, text: &str, age_ms: Option<u64>, form: Form) {
+        let text = escape::message(text.as_bytes(), CHAT_TEXT);
+        let age = age_ms.map(age::words).unwrap_or_default();
+        let (time, from) = (self.style.time(age_ms), self.name(from));
+        self.show_line(&match form {
+            Form::Message(mark) => format!("{time}{from}{mark}{age}: {text}"),
+            // The age stands before the name, where the text cannot imitate it.
+            Form::Action => format!("{time}{}{age} {from} {text}", marks::ACTION),
+        });
+    }
+
+    /// Shows a line. A closed output ends the chat.
+    fn show_line(&mut self, line: &str) {
+        if self.screen.show(line).is_err() {
+            self.leave();
+        }
+    }
+
     /// Tracks the members.
     fn update_members(&mut self, reply: &Reply) {
         match reply {
@@ -94,6 +118,7 @@ impl ChatLoop<'_> {
             Reply::Came { name, .. } => self.members.add(name),
             Reply::Left { name, .. } => self.members.remove(name),
             Reply::Said { .. }
+            | Reply::Whispered { .. }
             | Reply::Missed { .. }
             | Reply::Accepted { .. }
             | Reply::Started { .. }

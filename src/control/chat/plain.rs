@@ -216,6 +216,10 @@ impl PlainChat<'_> {
                 self.screen
                     .note("plain text runs no commands; see udpctl exec");
             }
+            Typed::Command(Command::Me(_) | Command::Msg { .. }) => {
+                self.screen
+                    .note("plain text has neither actions nor private messages; not sent");
+            }
             Typed::Unknown(command) => self.screen.unknown(&command),
             Typed::Failed(error) => {
                 self.screen

@@ -31,13 +31,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub use end::End;
-pub use unacknowledged::Author;
+pub use unacknowledged::Kind;
 
 use self::unacknowledged::Unacknowledged;
 use crate::control::contact::{self, Contact};
-use crate::control::limits;
 use crate::crypto::PublicKey;
-use crate::message::limits::CHAT_TEXT;
+use crate::message::limits::{CHAT_TEXT, MEMBER_NAME};
 use crate::message::{CloseCode, Lines, Reply, Request, RequestId, RoomName, to_line};
 use crate::session::{Command, Event, Path, SessionHandle, StreamEvent, Ticket};
 use crate::wire::{CallId, Lane, StreamId};
@@ -89,7 +88,7 @@ pub struct Config {
 pub enum Action {
     /// Command for the session layer.
     Command(Command),
-    /// Message or news of the chat: `Joined`, `Said`, `Came`, `Left` or `Missed`.
+    /// Message or news of the chat: `Joined`, `Said`, `Whispered`, `Came`, `Left` or `Missed`.
     Heard(Reply),
     /// Receipt for a message.
     Delivered {
@@ -100,7 +99,9 @@ pub enum Action {
     },
     /// The agent does not take a message of a chat.
     Refused {
-        /// Text of the message.
+        /// Number of the message.
+        number: u64,
+        /// The message as a person types it.
         text: String,
         /// Reason; not escaped.
         reason: String,
@@ -120,7 +121,7 @@ pub enum Action {
     Ended(End),
 }
 
-/// Error of a message that is longer than [`CHAT_TEXT`].
+/// Error of a message that is longer than [`CHAT_TEXT`], or whose receiver has a name longer than [`MEMBER_NAME`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TooLong;
 
@@ -202,7 +203,7 @@ impl ChatClient {
         };
         if let Purpose::Send { text, .. } = &chat.purpose {
             let text = text.clone();
-            chat.remember(text, Author::User);
+            chat.remember(text, Kind::Text);
             chat.intent = Intent::LeaveDelivered;
         }
         chat.connect();
@@ -214,18 +215,19 @@ impl ChatClient {
     /// # Errors
     /// When the text is longer than [`CHAT_TEXT`].
     pub fn say(&mut self, text: String) -> Result<u64, TooLong> {
-        self.say_as(Author::User, text)
+        self.say_as(Kind::Text, text)
     }
 
-    /// Sends a message of an author. Returns its number, which its receipt names.
+    /// Sends a message of a kind. Returns its number, which its receipt names.
     ///
     /// # Errors
-    /// When the text is longer than [`CHAT_TEXT`].
-    pub fn say_as(&mut self, author: Author, text: String) -> Result<u64, TooLong> {
-        if text.len() > CHAT_TEXT {
+    /// When the text is longer than [`CHAT_TEXT`], or the name of its receiver than [`MEMBER_NAME`].
+    pub fn say_as(&mut self, kind: Kind, text: String) -> Result<u64, TooLong> {
+        let is_long = matches!(&kind, Kind::Private { to } if to.len() > MEMBER_NAME);
+        if is_long || text.len() > CHAT_TEXT {
             return Err(TooLong);
         }
-        let number = self.remember(text, author);
+        let number = self.remember(text, kind);
         if self.state == State::Connected
             && let Some(message) = self.unacknowledged.back()
         {
@@ -233,26 +235,6 @@ impl ChatClient {
             self.write(&request);
         }
         Ok(number)
-    }
-
-    /// Returns true if one more message may be in flight.
-    #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.unacknowledged_bytes < limits::CHAT_BYTES
-            && self.unacknowledged.len() < limits::CHAT_MESSAGES
-    }
-
-    /// Returns the messages without a receipt, oldest first.
-    pub fn undelivered(&self) -> impl Iterator<Item = &str> {
-        self.unacknowledged
-            .iter()
-            .map(|message| message.text.as_str())
-    }
-
-    /// Returns the number of the oldest message without a receipt.
-    #[must_use]
-    pub fn oldest(&self) -> Option<u64> {
-        self.unacknowledged.front().map(|message| message.number)
     }
 
     /// Handles an event of the session layer.
@@ -317,27 +299,6 @@ impl ChatClient {
 
     fn session(&self) -> SessionHandle {
         self.contact.session()
-    }
-
-    fn remember(&mut self, text: String, author: Author) -> u64 {
-        let number = self.next;
-        self.next += 1;
-        self.unacknowledged_bytes += text.len();
-        self.unacknowledged.push_back(Unacknowledged {
-            number,
-            text,
-            author,
-        });
-        number
-    }
-
-    /// Removes a message from those without a receipt.
-    fn forget(&mut self, number: u64) -> Option<String> {
-        let mut all = self.unacknowledged.iter();
-        let index = all.position(|message| message.number == number)?;
-        let message = self.unacknowledged.remove(index)?;
-        self.unacknowledged_bytes -= message.text.len();
-        Some(message.text)
     }
 
     fn write(&mut self, request: &Request) {

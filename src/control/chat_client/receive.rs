@@ -69,7 +69,10 @@ impl ChatClient {
                 self.position = position.take().or(self.position);
                 self.actions.push_back(Action::Heard(reply));
             }
-            Reply::Came { .. } | Reply::Left { .. } | Reply::Missed { .. } => {
+            Reply::Whispered { .. }
+            | Reply::Came { .. }
+            | Reply::Left { .. }
+            | Reply::Missed { .. } => {
                 self.actions.push_back(Action::Heard(reply));
             }
             Reply::Accepted { .. }
@@ -81,17 +84,5 @@ impl ChatClient {
             | Reply::NoJob {}
             | Reply::Done {} => {}
         }
-    }
-
-    /// Handles a refusal. Replies come in order, so in a chat it concerns the oldest message.
-    fn on_message_refused(&mut self, reason: String) {
-        let oldest = self.unacknowledged.front().filter(|_| self.joined);
-        let Some(number) = oldest.map(|message| message.number) else {
-            return self.end(End::Refused(reason));
-        };
-        if let Some(text) = self.forget(number) {
-            self.actions.push_back(Action::Refused { text, reason });
-        }
-        self.leave_if_done();
     }
 }

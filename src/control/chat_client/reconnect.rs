@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Action, ChatClient, End, Intent, Purpose, State};
+use super::{Action, ChatClient, End, Intent, Kind, Purpose, State};
 use crate::control::{contact, limits};
 use crate::message::{CloseCode, Lines, Request};
 use crate::net::Refusal;
@@ -54,6 +54,7 @@ impl ChatClient {
             } => Request::Chat {
                 name: name.clone(),
                 room: room.clone(),
+                whispers: true,
                 id: Some(*id),
                 // Who was a member wants all that was said meanwhile.
                 history: if self.rejoins.is_none() {
@@ -68,9 +69,13 @@ impl ChatClient {
                 room: room.clone(),
                 text: text.clone(),
                 bot: false,
+                action: false,
             },
         };
         self.write(&first);
+        if self.rejoins.is_some() {
+            self.refuse_private();
+        }
         // Messages that were written before.
         if matches!(self.purpose, Purpose::Chat { .. }) {
             let messages: Vec<_> = self.unacknowledged.iter().cloned().collect();
@@ -80,6 +85,18 @@ impl ChatClient {
         }
         if self.intent == Intent::Left {
             self.write_fin();
+        }
+    }
+
+    /// Reports the private messages without a receipt as not delivered: after joining again, a name with the number of a
+    /// session may be that of another member.
+    fn refuse_private(&mut self) {
+        let private = self.unacknowledged.iter();
+        let private = private.filter(|message| matches!(message.kind, Kind::Private { .. }));
+        let numbers: Vec<_> = private.map(|message| message.number).collect();
+        for number in numbers {
+            let reason = "the connection was lost; a private message is not sent again";
+            self.refuse(number, reason.into());
         }
     }
 

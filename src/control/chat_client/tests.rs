@@ -1,10 +1,12 @@
 //! A chat, with the test as session layer and agent.
 
 use super::*;
+use crate::control::limits;
 use crate::session::{Closed, Fault, Violation};
 use crate::time::Instant;
 use crate::wire::Early;
 
+mod private;
 mod rejoining;
 
 const MEMBER: RequestId = RequestId([7; 16]);
@@ -31,6 +33,7 @@ const JOIN: Request = Request::Chat {
     name: None,
     history: 0,
     room: None,
+    whispers: true,
 };
 
 struct Scene {
@@ -58,6 +61,21 @@ const TICKET: Ticket = Ticket {
     rtt: Duration::from_millis(1),
     variation: Duration::ZERO,
 };
+
+/// Returns the request that joins again, with all messages behind a position.
+fn rejoin(after: u64) -> Request {
+    let Request::Chat { name, room, id, .. } = JOIN else {
+        unreachable!("it joins a chat");
+    };
+    Request::Chat {
+        name,
+        history: u32::MAX,
+        room,
+        id,
+        after: Some(after),
+        whispers: true,
+    }
+}
 
 impl Scene {
     fn new(purpose: Purpose, addresses: u8) -> Self {
@@ -171,6 +189,7 @@ fn say(number: u64, text: &str) -> Request {
         text,
         room: None,
         bot: false,
+        action: false,
     }
 }
 
@@ -215,6 +234,7 @@ fn a_message_said_before_the_agent_answers_waits_and_follows_the_first_request()
         number: 0,
         text: "early".into(),
         bot: false,
+        action: false,
     };
     assert_eq!(scene.asked(), [JOIN, early]);
 }
@@ -319,6 +339,7 @@ fn a_chat_that_is_drained_says_so_once_and_stays_until_it_is_left() {
         age_ms: None,
         room: None,
         bot: false,
+        action: false,
     });
     assert!(matches!(
         scene.heard.last(),
@@ -340,7 +361,9 @@ fn a_refusal_is_about_the_chat_first_and_then_about_the_oldest_message() {
     scene.replies(&refusal);
     scene.replies(&delivered(1));
     let [
-        Action::Refused { text, .. },
+        Action::Refused {
+            number: 0, text, ..
+        },
         Action::Delivered { number: 1, .. },
     ] = &scene.heard[..]
     else {

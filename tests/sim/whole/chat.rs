@@ -109,7 +109,7 @@ impl Talker {
                 }
                 Action::Heard(Reply::Missed { messages }) => self.missed += messages,
                 Action::Delivered { .. } => self.delivered += 1,
-                Action::Refused { text, reason } => panic!("{text}: {reason}"),
+                Action::Refused { text, reason, .. } => panic!("{text}: {reason}"),
                 Action::Ended(end) => self.end = Some(end),
                 Action::Heard(_)
                 | Action::Learned(_)

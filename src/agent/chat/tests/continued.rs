@@ -9,6 +9,7 @@ const FIRST: u64 = 1 << 32;
 /// Joins again under an id, after a position.
 fn rejoins(scene: &mut Scene, number: u64, member: &Controller, id: u8, after: Option<u64>) {
     let request = Request::Chat {
+        whispers: false,
         name: None,
         history: u32::MAX,
         room: None,

@@ -12,6 +12,7 @@ fn join_with_history(scene: &mut Scene, now: Instant, number: u64, history: u32)
         name: None,
         history,
         room: None,
+        whispers: false,
     };
     let outbox = &mut scene.outbox;
     scene

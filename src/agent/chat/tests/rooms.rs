@@ -18,6 +18,7 @@ impl Scene {
             name: None,
             history: 9,
             room,
+            whispers: true,
         };
         let member = Controller {
             key: PublicKey([name.as_bytes()[0]; 32]),
@@ -31,6 +32,7 @@ impl Scene {
     fn sends(&mut self, number: u64, room: Option<RoomName>) -> Vec<Reply> {
         let request = Request::Say {
             bot: false,
+            action: false,
             number: 0,
             text: "sent".into(),
             room,
@@ -87,6 +89,7 @@ fn messages_members_and_news_stay_in_their_room() {
     let said = |from: &str, text: &str| Reply::Said {
         position: None,
         bot: false,
+        action: false,
         from: from.into(),
         text: text.into(),
         unverified: false,
@@ -219,6 +222,7 @@ fn a_message_of_a_chat_that_names_another_room_is_refused() {
     for (number, room, is_refused) in [(0, room("other"), true), (1, room("build"), false)] {
         let request = Request::Say {
             bot: false,
+            action: false,
             number,
             text: "hi".into(),
             room,

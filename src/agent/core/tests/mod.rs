@@ -15,3 +15,4 @@ mod services;
 mod sessions;
 mod shutdown;
 mod terminal;
+mod whisper;

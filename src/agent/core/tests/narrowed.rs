@@ -102,6 +102,7 @@ fn a_chat_session_is_closed_when_its_key_is_removed() {
             name,
             history: 0,
             room: None,
+            whispers: false,
         },
     );
     assert!(!harness.replies(call).is_empty());
@@ -132,6 +133,7 @@ fn a_session_of_a_removed_key_carries_nothing_but_the_result_of_its_command() {
             name: None,
             history: 0,
             room: None,
+            whispers: false,
         },
     );
     harness.policy.borrow_mut().remove(ALICE);

@@ -14,6 +14,7 @@ const MESSAGES: u64 = 2000;
 fn say(number: u64) -> Request {
     Request::Say {
         bot: false,
+        action: false,
         number,
         text: format!("message {number}"),
         room: None,
@@ -28,6 +29,7 @@ fn join(harness: &mut Harness, number: u64, key: crate::crypto::PublicKey) -> Ca
         name: None,
         history: 0,
         room: None,
+        whispers: false,
     };
     let call = harness.call(session, 0, &join);
     assert!(matches!(harness.replies(call)[..], [Reply::Joined { .. }]));

@@ -116,6 +116,7 @@ fn a_copy_of_early_data_sends_no_signal_and_says_nothing() {
         number: 0,
         text: "hello".into(),
         bot: false,
+        action: false,
     };
     let chat = Request::Chat {
         after: None,
@@ -123,6 +124,7 @@ fn a_copy_of_early_data_sends_no_signal_and_says_nothing() {
         name: None,
         history: 0,
         room: None,
+        whispers: false,
     };
     for (number, request) in (0..).zip([&signal, &say, &chat]) {
         let call = harness.call(copy, number, request);

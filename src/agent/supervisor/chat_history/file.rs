@@ -104,12 +104,9 @@ pub(super) fn line(entry: &Earlier) -> Vec<u8> {
 
 /// Returns the message of a line.
 pub(super) fn parse(line: &[u8]) -> Option<Earlier> {
-    let said: Earlier = serde_json::from_slice(line).ok()?;
-    Some(Earlier {
-        position: said.position,
-        id: said.id,
-        ..Earlier::new(said.at, said.room, &said.from, &said.text)
-    })
+    let earlier: Earlier = serde_json::from_slice(line).ok()?;
+    let at = earlier.at;
+    Some(earlier.bounded(at))
 }
 
 /// Reads at most `most` messages of each room. Without the file, there are none.

@@ -4,22 +4,9 @@
 
 use super::*;
 
-/// Returns the request that joins again, with all messages behind a position.
-fn rejoin(after: u64) -> Request {
-    let Request::Chat { name, room, id, .. } = JOIN else {
-        unreachable!("it joins a chat");
-    };
-    Request::Chat {
-        name,
-        history: u32::MAX,
-        room,
-        id,
-        after: Some(after),
-    }
-}
-
 fn said(position: Option<u64>) -> Reply {
     Reply::Said {
+        action: false,
         cut: None,
         from: "bob".into(),
         text: "x".into(),

@@ -161,6 +161,7 @@ impl RemoteJob {
             | Reply::Registered { .. }
             | Reply::Joined { .. }
             | Reply::Said { .. }
+            | Reply::Whispered { .. }
             | Reply::Came { .. }
             | Reply::Left { .. }
             | Reply::Delivered { .. }
@@ -370,6 +371,7 @@ const fn is_plausible(reply: &Reply) -> bool {
         | Reply::Registered { .. }
         | Reply::Joined { .. }
         | Reply::Said { .. }
+        | Reply::Whispered { .. }
         | Reply::Came { .. }
         | Reply::Left { .. }
         | Reply::Delivered { .. }
