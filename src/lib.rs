@@ -21,7 +21,7 @@
 //! session             sans-IO: endpoint, connection, streams, congestion control
 //! crypto              Noise handshake, sealed datagrams, replay window, keys in memory and on disk
 //! wire                bytes <-> values; no state, no allocation on decode
-//! time rng escape duration home contain peer_addr    small things that everything uses
+//! time rng escape duration home contain peer_addr saved_mode    small things that everything uses
 //! ```
 //!
 //! `wire`, `crypto` (except key files), `session`, `message` and the deciding parts of `agent` and `control` are
@@ -176,6 +176,8 @@ pub mod process;
 #[cfg(feature = "cli")]
 pub(crate) mod prompt;
 pub mod rng;
+#[doc(hidden)]
+pub mod saved_mode;
 pub mod session;
 pub mod time;
 pub mod wire;

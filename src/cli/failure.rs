@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::contain::is_contained;
-use crate::control::console;
 use crate::escape;
+use crate::saved_mode;
 
 /// Bytes displayed of a panic's message: a sentence or two.
 const MESSAGE: usize = 512;
@@ -39,7 +39,7 @@ fn end(program: &str, status: u8, info: &PanicHookInfo<'_>) -> ! {
     while ENDING.swap(true, Ordering::SeqCst) {
         std::thread::park();
     }
-    let newline = if console::restore() { "\r\n" } else { "" };
+    let newline = if saved_mode::restore() { "\r\n" } else { "" };
     let line = format!("{newline}{program}: {}\n", description(info));
     write_stderr(line.as_bytes());
     std::process::exit(status.into())
@@ -87,6 +87,7 @@ mod tests {
 
     use super::*;
     use crate::contain::contain;
+    use crate::control::console;
     use crate::message::status::UDPCTL_FAILURE;
 
     /// Variable that turns the test below into the failing program, in a child process.

@@ -77,6 +77,8 @@ pub struct PromptHelper {
     pub activity: Activity,
     /// Line as it was after its last change, before and behind the cursor.
     pub line: RefCell<(String, String)>,
+    /// Returns true if a command is completed.
+    pub offers: fn(&str) -> bool,
 }
 
 impl Completer for PromptHelper {
@@ -90,7 +92,9 @@ impl Completer for PromptHelper {
     ) -> rustyline::Result<(usize, Vec<String>)> {
         // Several candidates are listed below the line.
         self.activity.on_rows();
-        Ok(self.members.candidates(line, pos))
+        let (start, mut candidates) = self.members.candidates(line, pos);
+        candidates.retain(|candidate| !candidate.starts_with('/') || (self.offers)(candidate));
+        Ok((start, candidates))
     }
 }
 

@@ -5,7 +5,6 @@
 use std::cell::RefCell;
 use std::env;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
 
 use crossbeam_channel::Sender;
 use rustix::termios::{
@@ -20,7 +19,7 @@ use super::activity::Activity;
 use super::command::{self, Typed};
 use super::completion::{Members, PromptHelper};
 use super::limits;
-use super::line_history::LineHistory;
+use super::line_history::EarlierLines;
 
 /// Settings of a prompt.
 pub struct PromptOptions {
@@ -28,8 +27,19 @@ pub struct PromptOptions {
     pub prompt: &'static str,
     /// Names that are completed.
     pub members: Members,
-    /// File of the lines typed before.
-    pub history: PathBuf,
+    /// Lines typed before.
+    pub history: Box<dyn EarlierLines>,
+    /// Returns true if a command is completed.
+    pub offers: fn(&str) -> bool,
+}
+
+/// Effect of the key that suspends a program, usually Ctrl-Z.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SuspendKey {
+    /// It sends SIGTSTP.
+    Signal,
+    /// It is a key without a meaning.
+    Nothing,
 }
 
 /// Values of `TERM` for terminals on which the line editor cannot move the cursor.
@@ -45,8 +55,10 @@ pub fn is_possible() -> bool {
 /// Line editor with its history.
 pub struct LineEditor {
     editor: Editor<PromptHelper, MemHistory>,
-    history: LineHistory,
+    history: Box<dyn EarlierLines>,
     prompt: &'static str,
+    /// Line that goes on, before and behind the cursor.
+    kept: (String, String),
 }
 
 /// Opens a line editor, and the printer that writes above it.
@@ -68,57 +80,30 @@ pub fn open_editor(
         .build();
     let memory = MemHistory::with_config(&config);
     let mut editor = Editor::with_history(config, memory).map_err(to_io)?;
-    let members = options.members;
     let line = RefCell::default();
     editor.set_helper(Some(PromptHelper {
-        members,
+        members: options.members,
         activity,
         line,
+        offers: options.offers,
     }));
-    let history = LineHistory::new(options.history);
-    for line in history.load() {
+    for line in options.history.load() {
         editor.add_history_entry(line).map_err(to_io)?;
     }
     let printer = editor.create_external_printer().map_err(to_io)?;
     let editor = LineEditor {
         editor,
-        history,
+        history: options.history,
         prompt: options.prompt,
+        kept: Default::default(),
     };
     Ok((editor, printer))
 }
 
 /// Reads lines until the end of input, an interruption or an error.
 pub fn read_prompt(editor: &mut LineEditor, activity: &Activity, typed: &Sender<Typed>) {
-    let mut kept = (String::new(), String::new());
     loop {
-        activity.set_editing(true);
-        let (before, behind) = std::mem::take(&mut kept);
-        let line = editor
-            .editor
-            .readline_with_initial(editor.prompt, (&before, &behind));
-        activity.set_editing(false);
-        activity.on_rows();
-        let inputs = match line {
-            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                // Written here, as it belongs to the line above. Without a terminal, nobody misses it.
-                let _ = writeln!(
-                    io::stderr(),
-                    "* what is not UTF-8 is left out; the line goes on"
-                );
-                kept = editor.take_line();
-                continue;
-            }
-            Ok(text) => {
-                editor.take_line();
-                editor.remember(&text);
-                parse(&text)
-            }
-            Err(ReadlineError::Eof) => vec![Typed::Leave],
-            Err(ReadlineError::Interrupted) => vec![Typed::Interrupted],
-            Err(error) => vec![Typed::Failed(error.to_string())],
-        };
-        for next in inputs {
+        for next in editor.read(activity) {
             let last = !matches!(next, Typed::Line(_) | Typed::Command(_) | Typed::Unknown(_));
             if typed.send(next).is_err() || last {
                 return;
@@ -132,6 +117,37 @@ impl LineEditor {
     fn take_line(&self) -> (String, String) {
         let helper = self.editor.helper();
         helper.map_or_else(Default::default, |helper| helper.line.take())
+    }
+
+    /// Reads the next line, or several that a terminal has passed as one text; none if it is blank, or goes on after a byte that
+    /// is not UTF-8.
+    pub fn read(&mut self, activity: &Activity) -> Vec<Typed> {
+        activity.set_editing(true);
+        let (before, behind) = std::mem::take(&mut self.kept);
+        let line = self
+            .editor
+            .readline_with_initial(self.prompt, (&before, &behind));
+        activity.set_editing(false);
+        activity.on_rows();
+        match line {
+            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                // Written here, as it belongs to the line above. Without a terminal, nobody misses it.
+                let _ = writeln!(
+                    io::stderr(),
+                    "* what is not UTF-8 is left out; the line goes on"
+                );
+                self.kept = self.take_line();
+                Vec::new()
+            }
+            Ok(text) => {
+                self.take_line();
+                self.remember(&text);
+                parse(&text)
+            }
+            Err(ReadlineError::Eof) => vec![Typed::Leave],
+            Err(ReadlineError::Interrupted) => vec![Typed::Interrupted],
+            Err(error) => vec![Typed::Failed(error.to_string())],
+        }
     }
 
     /// Adds what was typed to the history, line by line.
@@ -155,12 +171,16 @@ fn parse(text: &str) -> Vec<Typed> {
 /// Takes the terminal out of canonical mode as long as there is a prompt, not only while a line is edited. Input that is
 /// typed ahead then waits in the terminal unchanged, without a limit on its length, and is echoed when it is read. Returns
 /// the mode before.
-pub fn keep_typed_ahead() -> io::Result<Termios> {
+pub fn keep_typed_ahead(suspend: SuspendKey) -> io::Result<Termios> {
     let before = tcgetattr(io::stdin())?;
     let mut mode = before.clone();
     mode.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::IEXTEN;
     mode.input_modes -=
         InputModes::ICRNL | InputModes::INLCR | InputModes::IGNCR | InputModes::IXON;
+    if suspend == SuspendKey::Nothing {
+        // The terminal looks for this one first. A key that is turned off would be that of Ctrl-@ for the line editor.
+        mode.special_codes[SpecialCodeIndex::VSUSP] = mode.special_codes[SpecialCodeIndex::VINTR];
+    }
     mode.special_codes[SpecialCodeIndex::VMIN] = 1;
     mode.special_codes[SpecialCodeIndex::VTIME] = 0;
     tcsetattr(io::stdin(), OptionalActions::Drain, &mode)?;

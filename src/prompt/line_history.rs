@@ -18,6 +18,15 @@ const ATTEMPTS: u32 = 20;
 /// Time between attempts.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// Lines typed before, and those that are typed now.
+pub trait EarlierLines: Send {
+    /// Returns the newest lines, oldest first.
+    fn load(&self) -> Vec<String>;
+
+    /// Adds a line.
+    fn add(&mut self, line: &str);
+}
+
 /// Lines typed before, in a file.
 #[derive(Debug)]
 pub struct LineHistory {
@@ -29,9 +38,11 @@ impl LineHistory {
     pub const fn new(path: PathBuf) -> Self {
         Self { path }
     }
+}
 
-    /// Returns the newest lines, oldest first. A file that cannot be used counts as empty.
-    pub fn load(&self) -> Vec<String> {
+impl EarlierLines for LineHistory {
+    /// A file that cannot be used counts as empty.
+    fn load(&self) -> Vec<String> {
         let Ok(Some(bytes)) = home::read_bytes(&self.path, Readers::Owner) else {
             return Vec::new();
         };
@@ -41,8 +52,8 @@ impl LineHistory {
             .collect()
     }
 
-    /// Adds a line. It is lost if the file cannot be written: the chat goes on.
-    pub fn add(&self, line: &str) {
+    /// The line is lost if the file cannot be written: the chat goes on.
+    fn add(&mut self, line: &str) {
         let mut attempts = 0..ATTEMPTS;
         let lock = loop {
             match home::try_lock(&self.path) {
@@ -99,7 +110,7 @@ mod tests {
         assert!(history().load().is_empty());
         std::thread::scope(|scope| {
             for writer in 0..4 {
-                let history = history();
+                let mut history = history();
                 scope.spawn(move || {
                     for number in 0..20 {
                         history.add(&format!("{writer} {number}"));
@@ -126,7 +137,7 @@ mod tests {
     fn the_file_is_bounded_and_keeps_the_newest_lines() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("chat_history");
-        let history = LineHistory::new(path.clone());
+        let mut history = LineHistory::new(path.clone());
         let long = "x".repeat(limits::HISTORY_BYTES / 8);
         for number in 0..50 {
             history.add(&format!("{number} {long}"));

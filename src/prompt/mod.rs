@@ -1,8 +1,8 @@
 //! The prompt of a chat on a terminal: the line editor, its history and completion, commands, lines that arrive at once, and
 //! the style of what is shown above.
 //!
-//! Not the chat, and not the threads that read lines and show messages. Invariant: nothing here knows the program that has
-//! the prompt, `udpctl` or the agent.
+//! Not the chat, and not the threads that read lines and show messages. Invariant: all of it is the same
+//! for `udpctl` and the agent, except the commands that the agent does not have.
 
 pub mod activity;
 pub mod command;

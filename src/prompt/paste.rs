@@ -48,6 +48,24 @@ pub enum Decision {
     TooMany(usize),
 }
 
+impl Decision {
+    /// Returns the words about `held` lines that the user reads.
+    pub fn words(self, held: usize) -> Option<String> {
+        let most = limits::PASTE_LINES;
+        Some(match self {
+            Self::None => return None,
+            Self::Ask => format!("{held} lines at once: type y to send them, n to drop them"),
+            Self::AskAgain => {
+                format!("not sent; first type y to send the {held} lines, or n to drop them")
+            }
+            Self::Dropped(lines) => format!("{lines} lines are not sent"),
+            Self::TooMany(lines) => format!(
+                "{lines} lines are not sent: at most {most} at once, or any number through a pipe"
+            ),
+        })
+    }
+}
+
 impl Paste {
     /// Holds the lines of a prompt. Without one, lines pass.
     pub fn new(activity: Option<Activity>) -> Self {

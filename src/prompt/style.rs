@@ -7,18 +7,20 @@ use std::env;
 use std::ffi::OsStr;
 use std::time::Duration;
 
-use jiff::Zoned;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 
 /// Foreground colours of names (SGR): neither black, white and grey, nor the dark blue that is hard to read.
 const COLORS: [u8; 11] = [31, 32, 33, 35, 36, 91, 92, 93, 94, 95, 96];
 
 /// Additions to the lines of a chat.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Style {
     /// True if names are coloured.
     pub is_colored: bool,
-    /// True if messages have a time stamp.
-    pub is_timed: bool,
+    /// Time zone of the time stamps of messages; `None` for no time stamps. It is read once: a process in a sandbox cannot
+    /// read it again.
+    pub zone: Option<TimeZone>,
 }
 
 impl Style {
@@ -27,12 +29,12 @@ impl Style {
         let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
         Self {
             is_colored: has_colors(variable("NO_COLOR").as_deref(), variable("TERM").as_deref()),
-            is_timed,
+            zone: is_timed.then(TimeZone::system),
         }
     }
 
     /// Returns a name in its colour. `shown` is the name, escaped.
-    pub fn name(self, name: &str, shown: &str) -> String {
+    pub fn name(&self, name: &str, shown: &str) -> String {
         if self.is_colored {
             let color = color(name);
             format!("\x1b[{color}m{shown}\x1b[m")
@@ -43,11 +45,11 @@ impl Style {
 
     /// Returns the local time to put before a message, with a space behind: now, or for an earlier message its age
     /// before.
-    pub fn time(self, age_ms: Option<u64>) -> String {
-        if !self.is_timed {
+    pub fn time(&self, age_ms: Option<u64>) -> String {
+        let Some(zone) = &self.zone else {
             return String::new();
-        }
-        let now = Zoned::now();
+        };
+        let now = Timestamp::now().to_zoned(zone.clone());
         let said = now.saturating_sub(Duration::from_millis(age_ms.unwrap_or_default()));
         stamp(&said)
     }
@@ -72,8 +74,7 @@ fn stamp(time: &Zoned) -> String {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-    use jiff::tz::{Offset, TimeZone};
+    use jiff::tz::Offset;
 
     use super::*;
 

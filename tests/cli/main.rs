@@ -6,6 +6,7 @@
 
 mod addresses;
 mod administrators;
+mod agent_prompt;
 mod audit;
 mod batch;
 mod bootstrap;

@@ -137,10 +137,13 @@ impl Line {
         ))
         .into_owned()
     }
-}
 
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Returns the line as text. `styled` returns a name as it is shown, from the name and its escaped form.
+    pub fn text(&self, styled: impl Fn(&str, &str) -> String) -> String {
+        let name = |name: &str| {
+            let shown = escape::message(name.as_bytes(), message::limits::MEMBER_NAME);
+            styled(name, &shown)
+        };
         match self {
             Self::Said {
                 from,
@@ -152,15 +155,15 @@ impl fmt::Display for Line {
                 let text = escape::message(text.as_bytes(), message::limits::CHAT_TEXT);
                 let (room, from) = (in_room(room.as_ref()), name(from));
                 if *action {
-                    return write!(f, "{room}{ACTION_MARK} {from} {text}");
+                    return format!("{room}{ACTION_MARK} {from} {text}");
                 }
                 let mark = if *bot { " (bot)" } else { "" };
-                write!(f, "{room}{from}{mark}: {text}")
+                format!("{room}{from}{mark}: {text}")
             }
             Self::Whispered { from, text, room } => {
                 let text = escape::message(text.as_bytes(), message::limits::CHAT_TEXT);
                 let (room, from) = (in_room(room.as_ref()), name(from));
-                write!(f, "{room}{from}{PRIVATE_MARK}: {text}")
+                format!("{room}{from}{PRIVATE_MARK}: {text}")
             }
             Self::Plain {
                 remote,
@@ -171,27 +174,29 @@ impl fmt::Display for Line {
                     text,
                     length: *length,
                 };
-                write!(f, "{remote} (unverified): {text}")
+                format!("{} (unverified): {text}", name(&remote.to_string()))
             }
             Self::Came { name: who, room } => {
-                write!(f, "* {}{} came", in_room(room.as_ref()), name(who))
+                format!("* {}{} came", in_room(room.as_ref()), name(who))
             }
             Self::Left { name: who, room } => {
-                write!(f, "* {}{} left", in_room(room.as_ref()), name(who))
+                format!("* {}{} left", in_room(room.as_ref()), name(who))
             }
             Self::Suppressed { datagrams } => {
-                write!(f, "* {datagrams} plain datagrams not shown")
+                format!("* {datagrams} plain datagrams not shown")
             }
-            Self::NotShown { lines } => write!(f, "* {lines} lines not shown"),
+            Self::NotShown { lines } => format!("* {lines} lines not shown"),
         }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text(|_, shown| shown.to_owned()))
     }
 }
 
 /// Returns the room as it stands before a name: no name of a member has `#` at its beginning.
 fn in_room(room: Option<&RoomName>) -> String {
     room.map(|room| format!("#{room} ")).unwrap_or_default()
-}
-
-fn name(name: &str) -> std::borrow::Cow<'_, str> {
-    escape::message(name.as_bytes(), message::limits::MEMBER_NAME)
 }

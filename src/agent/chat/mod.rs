@@ -99,6 +99,12 @@ impl Chat {
         }
     }
 
+    /// Name of the agent.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Counts a request of a key against its rate: a message of `bytes` bytes, or joining.
     ///
     /// # Errors

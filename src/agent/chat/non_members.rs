@@ -9,7 +9,7 @@ use super::line::Line;
 use super::{Author, Chat, Content};
 use crate::agent::limits;
 use crate::agent::outbox::Outbox;
-use crate::message::{Reply, RoomName};
+use crate::message::{Reply, RoomName, marks};
 use crate::net::PlainText;
 use crate::session::Path;
 use crate::time::Instant;
@@ -17,11 +17,19 @@ use crate::time::Instant;
 impl Chat {
     /// Processes a line typed at the agent.
     pub fn on_typed(&mut self, now: Instant, text: &str, outbox: &mut Outbox) {
-        if text.is_empty() {
-            return;
+        if !text.is_empty() {
+            self.say_typed(now, text, false, outbox);
         }
+    }
+
+    /// Processes an action of the agent's user.
+    pub fn on_typed_action(&mut self, now: Instant, text: &str, outbox: &mut Outbox) {
+        self.say_typed(now, text, true, outbox);
+    }
+
+    fn say_typed(&mut self, now: Instant, text: &str, action: bool, outbox: &mut Outbox) {
         let said = Earlier::new(0, None, &self.name, text);
-        let position = self.history.add(now, said);
+        let position = self.history.add(now, Earlier { action, ..said });
         let said = Reply::Said {
             from: self.name.clone(),
             text: text.to_owned(),
@@ -30,11 +38,15 @@ impl Chat {
             age_ms: None,
             room: None,
             bot: false,
-            action: false,
+            action,
             position,
         };
         self.broadcast(None, None, &said, outbox);
-        let datagram = Bytes::from(format!("{text}\n"));
+        let datagram = Bytes::from(if action {
+            format!("{} {} {text}\n", marks::ACTION, self.name)
+        } else {
+            format!("{text}\n")
+        });
         for path in self.plain.audience(now) {
             if self.datagrams.len() < limits::CHAT_DRAIN {
                 self.datagrams.push_back((path, datagram.clone()));

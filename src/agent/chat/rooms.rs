@@ -14,6 +14,12 @@ use crate::message::RoomName;
 use crate::time::Instant;
 
 impl Chat {
+    /// Returns the rooms and names of all members.
+    pub fn members(&self) -> impl Iterator<Item = (Option<&RoomName>, &str)> {
+        let members = self.members.iter();
+        members.map(|member| (member.room.as_ref(), &member.name[..]))
+    }
+
     /// Checks that a room exists.
     pub(super) fn check_exists(&self, room: Option<&RoomName>) -> Result<(), String> {
         match room {

@@ -43,13 +43,51 @@ impl Chat {
         }
         let receiver = &mut self.members[receiver];
         if !receiver.whispers {
-            return Err(format!(
-                "the program of {to} does not show private messages"
-            ));
+            return Err(does_not_show(to));
         }
         let whispered = Reply::Whispered { from, text, room };
         // A message can always be dropped to make space, so that nobody can make another member too slow.
         let _ = receiver.send(Weight::News, &whispered, outbox);
         Ok(1)
     }
+
+    /// Passes a private message of the agent's user on to the members of a name: one, or one in each of several rooms, all of
+    /// the same key. Returns their number.
+    ///
+    /// # Errors
+    /// Reason why nobody gets it.
+    pub fn on_typed_private(
+        &mut self,
+        to: &str,
+        text: &str,
+        outbox: &mut Outbox,
+    ) -> Result<u32, String> {
+        check_length(text)?;
+        let mut receivers = 0;
+        let mut refusal = format!("nobody here is named {}", beginning(to, MEMBER_NAME));
+        for receiver in &mut self.members {
+            if receiver.name != to {
+                continue;
+            }
+            if !receiver.whispers {
+                refusal = does_not_show(to);
+                continue;
+            }
+            let whispered = Reply::Whispered {
+                from: self.name.clone(),
+                text: text.to_owned(),
+                room: receiver.room.clone(),
+            };
+            let _ = receiver.send(Weight::News, &whispered, outbox);
+            receivers += 1;
+        }
+        if receivers == 0 {
+            return Err(refusal);
+        }
+        Ok(receivers)
+    }
+}
+
+fn does_not_show(to: &str) -> String {
+    format!("the program of {to} does not show private messages")
 }

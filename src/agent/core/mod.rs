@@ -30,7 +30,7 @@ use super::limits;
 use super::note::Note;
 use super::outbox::{CallRef, Outbox};
 use crate::crypto::PublicKey;
-use crate::message::{CloseCode, RequestId};
+use crate::message::{CloseCode, OsText, RequestId};
 use crate::session::{Command, SessionHandle};
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
@@ -117,6 +117,12 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
     /// Returns the processes, to poll their events.
     pub const fn processes(&mut self) -> &mut P {
         self.jobs.processes()
+    }
+
+    /// Returns the beginnings of the command lines that end with the agent, the oldest first.
+    #[must_use]
+    pub fn commands_ending_with_agent(&self) -> Vec<&[OsText]> {
+        self.jobs.ending_with_agent()
     }
 
     /// Returns the chat and the outbox for its replies, to pass typed lines and plain text to it.

@@ -23,8 +23,8 @@ use rustix::io::Errno;
 
 use super::config::LogFormat;
 use super::front;
-pub use super::ipc::Plain;
 use super::ipc::limits::{INPUT_RING, OUTPUT_RING};
+pub use super::ipc::{ChatOutput, Plain};
 use super::ipc::{Frames, RingFile, Setup, ToFront};
 use super::jobs;
 use super::owner::OwnerSocket;
@@ -50,8 +50,8 @@ pub struct Log {
     pub format: LogFormat,
     /// Number of `-v`.
     pub verbose: u8,
-    /// Format of the chat on standard output.
-    pub chat: LogFormat,
+    /// The chat on standard output.
+    pub chat: ChatOutput,
 }
 
 /// Configuration of an agent.
@@ -357,7 +357,7 @@ impl Bound {
         let front = spawn("agent", move || {
             // The supervisor notices the end.
             // Its process is that of another program, which is not restricted.
-            let _ = front::serve(parts, |_| Ok(InForce::NOTHING));
+            let _ = front::serve(parts, |_, _| Ok(InForce::NOTHING));
         })?;
         Ok(Agent {
             key: self.key,

@@ -1,14 +1,70 @@
-//! The part of the front's loop that serves the chat: typed lines and answers of the bot in, the history out.
+//! The part of the front's loop that serves the chat: typed lines and answers of the bot in, lines and the history out.
 //!
 //! Not the chat itself. Invariants: what was typed before the agent is told to end is said before it ends; a line that a front
 //! has read is said by it, and kept by the supervisor, before another front takes its place.
 
-use super::terminal::Typed;
+use std::io;
+
+use super::prompt::Prepared;
+use super::styled_line::styled;
+use super::terminal::{self, Printer, Typed};
 use super::thread::Thread;
+use crate::agent::chat::Line;
+use crate::agent::config::LogFormat;
 use crate::agent::ipc::ToSupervisor;
+use crate::agent::switch::Switch;
+use crate::net::Command;
 use crate::time::Instant;
 
 impl Thread {
+    /// Shows the chat on stdout and reads typed lines from stdin, with a prompt if there is to be one.
+    pub(super) fn open_terminal(
+        &mut self,
+        format: LogFormat,
+        prompt: Option<Prepared>,
+        wake: impl Fn() + Send + 'static,
+    ) -> io::Result<()> {
+        if let Some(prepared) = prompt {
+            let (prompt, above, style) = prepared.open(wake)?;
+            self.style = style.clone();
+            self.printer = Some(Printer::to(above, move |line| styled(line, &style))?);
+            self.prompt = Some(prompt);
+            self.service
+                .processes()
+                .send(&ToSupervisor::Prompt(Switch::On));
+            return Ok(());
+        }
+        let write: fn(&Line) -> String = match format {
+            LogFormat::Text => Line::to_string,
+            LogFormat::Json => Line::to_json,
+        };
+        self.printer = Some(Printer::start(write)?);
+        self.typed = terminal::read_input(wake)?;
+        Ok(())
+    }
+
+    /// Passes on what the chat has for plain-text peers, the bot and the terminal.
+    pub(super) fn show_chat(&mut self) {
+        let (chat, _) = self.service.chat();
+        while let Some((path, text)) = chat.poll_plain() {
+            let _ = self.net.handle.send(Command::Plain { path, text });
+        }
+        while let Some(line) = chat.poll_line() {
+            if let Some(bot) = &mut self.bot {
+                bot.hear(&line);
+            }
+            if let Some(prompt) = &self.prompt
+                && matches!(line, Line::Came { .. } | Line::Left { .. })
+            {
+                let names = chat.members().map(|(_, name)| name.to_owned());
+                prompt.members.set(&names.collect::<Vec<_>>());
+            }
+            if let Some(printer) = &self.printer {
+                printer.show(line);
+            }
+        }
+    }
+
     /// Processes what was typed.
     pub(super) fn take_typed(&mut self, now: Instant) {
         let Some(typed) = &self.typed else { return };
@@ -35,6 +91,7 @@ impl Thread {
 
     /// Processes what was typed before the end and not read yet.
     pub(super) fn take_last_typed(&mut self, now: Instant) {
+        self.take_last_lines_of_prompt(now);
         if let Some(typed) = self.typed.take() {
             self.say_last(now, typed.end());
         }
@@ -42,6 +99,7 @@ impl Thread {
 
     /// Says what was read of the input before another front takes the place of this one, and lets all of the chat be kept.
     pub(super) fn leave(&mut self, now: Instant) {
+        self.take_last_lines_of_prompt(now);
         if let Some(typed) = self.typed.take() {
             self.say_last(now, typed.leave());
         }

@@ -23,5 +23,11 @@ pub const DENIALS: usize = 64;
 /// Time after which commands that were refused as busy are logged again.
 pub const BUSY_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Running commands that the question before the end names: what a person takes in at a glance.
+pub const NAMED_COMMANDS: usize = 3;
+
+/// Bytes of each of them.
+pub const NAMED_COMMAND: usize = 60;
+
 /// Time for the supervisor to send what a front needs at its start.
 pub const SETUP: Duration = Duration::from_secs(10);

@@ -6,6 +6,7 @@
 //! replaced at any time, or as threads of an embedding program. Invariant: nothing that only this process knows is
 //! needed after its end.
 
+mod at_prompt;
 mod audit;
 mod bot;
 mod busy;
@@ -13,8 +14,10 @@ mod chat;
 mod limits;
 mod policy;
 mod process;
+mod prompt;
 mod remote;
 mod session_denials;
+mod styled_line;
 mod terminal;
 mod thread;
 
@@ -37,10 +40,12 @@ use super::log;
 use super::recorder::limits::LAST_LINES;
 use super::recorder::{LogSender, SharedLog};
 use super::sandbox::InForce;
+use super::switch::Switch;
 use crate::crypto::SecretKey;
 use crate::net::{self, Carrier, Clock, PlainSink};
 use crate::session;
 use policy::FrontPolicy;
+use prompt::Prepared;
 use remote::Remote;
 use thread::{Thread, tokens};
 
@@ -63,13 +68,13 @@ pub struct Parts {
 }
 
 /// Serves until the agent ends or the supervisor is gone. `restrict` is called when everything is open, no thread has
-/// been created and nothing of the network was read.
+/// been created and nothing of the network was read; on if there is to be a prompt.
 ///
 /// # Errors
 /// The supervisor is gone before, or the system has no descriptor, thread or random number left.
 pub fn serve(
     parts: Parts,
-    restrict: impl FnOnce(&Setup) -> io::Result<InForce>,
+    restrict: impl FnOnce(&Setup, Switch) -> io::Result<InForce>,
 ) -> io::Result<End> {
     let mut connection = parts.connection;
     let ToFront::Setup(setup) = wait(&mut connection)? else {
@@ -109,7 +114,8 @@ pub fn serve(
         Plain::Off => None,
         Plain::Shown(_) => Some(Box::new(PlainLimiter::default())),
     };
-    let in_force = restrict(&setup)?;
+    let prompt = parts.terminal.then(|| Prepared::new(&setup)).flatten();
+    let in_force = restrict(&setup, Switch::from(prompt.is_some()))?;
     service.processes().send(&ToSupervisor::Serving(in_force));
     // Its thread must be restricted too.
     let log = match parts.log {
@@ -130,7 +136,7 @@ pub fn serve(
     let mut thread = Thread::new(event_poll, service, net, policy, records, log.clone())?;
     thread.open_bot(parts.bot, wake.clone())?;
     if parts.terminal {
-        thread.open_terminal(setup.chat, wake)?;
+        thread.open_terminal(setup.chat.format, prompt, wake)?;
     }
     let end = thread.run();
     if let Some(log) = log {
@@ -197,6 +203,7 @@ fn restore(
             | ToFront::Policy(_)
             | ToFront::Redeemed { .. }
             | ToFront::Count(_)
+            | ToFront::Interrupted
             | ToFront::ShutDown => {}
         }
     }

@@ -49,8 +49,8 @@ fn run() -> io::Result<End> {
         log: Some(log),
         terminal: true,
     };
-    serve(parts, |setup| {
-        let in_force = sandbox::apply(&setup.sandbox)?;
+    serve(parts, |setup, prompt| {
+        let in_force = sandbox::apply(&setup.sandbox, prompt)?;
         // The front ends with the supervisor from now on, unless that has ended before. It must not answer a controller
         // then, whose session nobody would know of.
         if is_closed(&supervisor)? {

@@ -56,15 +56,17 @@ struct Waiting {
 #[derive(Debug)]
 enum Entry {
     Line(Line),
+    /// Note for the user of a prompt; already escaped.
+    Note(String),
     /// Number of lines that were dropped here.
     Missed(u64),
 }
 
 impl Waiting {
-    /// Adds a line. If there are too many, it is counted where it is missing.
-    fn push(&mut self, line: Line) {
+    /// Adds a line or a note. If there are too many, it is counted where it is missing.
+    fn push(&mut self, entry: Entry) {
         if self.entries.len() < limits::TERMINAL_LINES {
-            self.entries.push_back(Entry::Line(line));
+            self.entries.push_back(entry);
         } else if let Some(Entry::Missed(lines)) = self.entries.back_mut() {
             *lines += 1;
         } else {
@@ -102,11 +104,18 @@ impl Printer {
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn start(write: fn(&Line) -> String) -> io::Result<Self> {
+    pub fn start(write: impl Fn(&Line) -> String + Send + 'static) -> io::Result<Self> {
         Self::to(io::stdout(), write)
     }
 
-    fn to(mut out: impl Write + Send + 'static, write: fn(&Line) -> String) -> io::Result<Self> {
+    /// The same with another output.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn to(
+        mut out: impl Write + Send + 'static,
+        write: impl Fn(&Line) -> String + Send + 'static,
+    ) -> io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let (printing, printed) = bounded(0);
         let printer = Self {
@@ -118,11 +127,11 @@ impl Printer {
             .spawn(move || {
                 let _printing = printing;
                 while let Some(entry) = queue.next() {
-                    let line = match entry {
-                        Entry::Line(line) => line,
-                        Entry::Missed(lines) => Line::NotShown { lines },
+                    let text = match entry {
+                        Entry::Line(line) => write(&line),
+                        Entry::Note(words) => format!("* {words}"),
+                        Entry::Missed(lines) => write(&Line::NotShown { lines }),
                     };
-                    let text = write(&line);
                     // A daemon continues when its output is closed.
                     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
                 }
@@ -132,7 +141,16 @@ impl Printer {
 
     /// Queues a line. If the queue is full, the line is dropped, and counted in its place.
     pub fn show(&self, line: Line) {
-        self.queue.lock().push(line);
+        self.push(Entry::Line(line));
+    }
+
+    /// Queues a note in the same way; already escaped.
+    pub fn note(&self, words: String) {
+        self.push(Entry::Note(words));
+    }
+
+    fn push(&self, entry: Entry) {
+        self.queue.lock().push(entry);
         self.queue.changed.notify_one();
     }
 }

@@ -7,7 +7,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant as Moment};
 
 use crossbeam_channel::{Receiver, TryRecvError};
 use mio::Poll;
@@ -16,10 +16,9 @@ use super::bot::FrontBot;
 use super::busy::{BusyCommands, BusyReport};
 use super::limits;
 use super::policy::FrontPolicy;
+use super::prompt::Prompt;
 use super::remote::Remote;
-use super::terminal::{self, Input, Printer};
-use crate::agent::chat::Line;
-use crate::agent::config::LogFormat;
+use super::terminal::{Input, Printer};
 use crate::agent::core::Service;
 use crate::agent::ipc::{Feed, FrontCounts, SocketInterest, ToFront, ToSupervisor};
 use crate::agent::log::{self, Counts};
@@ -27,6 +26,7 @@ use crate::agent::note::Note;
 use crate::agent::recorder::SharedLog;
 use crate::message::Outcome;
 use crate::net::{Clock, Command, Event, Net, Timer};
+use crate::prompt::style::Style;
 use crate::session;
 use crate::time::Instant;
 
@@ -55,7 +55,7 @@ pub enum End {
 pub(super) struct Thread {
     poll: Poll,
     pub(super) service: Service<Remote, FrontPolicy>,
-    net: Net,
+    pub(super) net: Net,
     policy: FrontPolicy,
     /// Time at which the next key or invitation expires.
     expiry: Option<Instant>,
@@ -65,9 +65,14 @@ pub(super) struct Thread {
     log: Option<SharedLog>,
     /// Lines of audit records.
     records: Receiver<Vec<u8>>,
-    printer: Option<Printer>,
+    pub(super) printer: Option<Printer>,
     pub(super) bot: Option<FrontBot>,
     pub(super) typed: Option<Input>,
+    pub(super) prompt: Option<Prompt>,
+    /// Style of lines above the prompt.
+    pub(super) style: Style,
+    /// True once the agent ends.
+    pub(super) is_ending: bool,
     timer: Timer,
     /// Registration of the connection to the supervisor.
     interest: SocketInterest,
@@ -101,6 +106,9 @@ impl Thread {
             printer: None,
             bot: None,
             typed: None,
+            prompt: None,
+            style: Style::default(),
+            is_ending: false,
             timer,
             interest,
             supervisor_ready: true,
@@ -108,21 +116,6 @@ impl Thread {
         };
         thread.note_expiry(Clock.now());
         Ok(thread)
-    }
-
-    /// Shows the chat on stdout and reads typed lines from stdin.
-    pub(super) fn open_terminal(
-        &mut self,
-        format: LogFormat,
-        wake: impl Fn() + Send + 'static,
-    ) -> io::Result<()> {
-        let write: fn(&Line) -> String = match format {
-            LogFormat::Text => Line::to_string,
-            LogFormat::Json => Line::to_json,
-        };
-        self.printer = Some(Printer::start(write)?);
-        self.typed = terminal::read_input(wake)?;
-        Ok(())
     }
 
     /// Answers messages of the chat by a bot, if there is one. Its processes come on the channel.
@@ -181,6 +174,7 @@ impl Thread {
         let mut more = self.take_messages(now);
         more |= self.take_events(now);
         self.take_typed(now);
+        self.take_lines_of_prompt(now);
         self.take_answers(now);
         self.on_time(now);
         self.execute_commands();
@@ -228,7 +222,9 @@ impl Thread {
             ToFront::Count(number) => {
                 let _ = self.net.handle.send(Command::Count(number));
             }
+            ToFront::Interrupted => self.on_interrupted(),
             ToFront::ShutDown => {
+                self.is_ending = true;
                 self.take_last_typed(now);
                 self.service.shut_down(now);
             }
@@ -350,7 +346,10 @@ impl Thread {
         let denials = self.policy.denials().poll_timeout();
         let busy = self.busy.poll_timeout();
         let bot = self.bot.as_ref().and_then(FrontBot::poll_timeout);
-        let deadlines = [self.service.poll_timeout(), self.expiry, denials, busy, bot];
+        let pasted = self.prompt.as_ref().and_then(Prompt::deadline);
+        let pasted = pasted.map(|at| now + at.saturating_duration_since(Moment::now()));
+        let service = self.service.poll_timeout();
+        let deadlines = [service, self.expiry, denials, busy, bot, pasted];
         let deadline = deadlines.into_iter().flatten().min();
         if deadline.is_some_and(|at| at <= now) {
             return Some(Duration::ZERO);
@@ -398,18 +397,7 @@ impl Thread {
             }
             self.counts.write(&note);
         }
-        let (chat, _) = self.service.chat();
-        while let Some((path, text)) = chat.poll_plain() {
-            let _ = self.net.handle.send(Command::Plain { path, text });
-        }
-        while let Some(line) = chat.poll_line() {
-            if let Some(bot) = &mut self.bot {
-                bot.hear(&line);
-            }
-            if let Some(printer) = &self.printer {
-                printer.show(line);
-            }
-        }
+        self.show_chat();
     }
 
     /// Lets the network thread send the last datagrams.
@@ -421,6 +409,9 @@ impl Thread {
         while events.channel().recv_deadline(until).is_ok() {
             events.taken();
         }
+        // Before the supervisor kills this process: the last lines are shown, and the terminal is restored.
+        self.printer = None;
+        self.prompt = None;
         self.service.processes().send(&ToSupervisor::Closed);
         self.service.processes().flush_all();
     }

@@ -39,6 +39,15 @@ pub enum Plain {
     Shown(Option<ReplyTemplate>),
 }
 
+/// Style of the chat on standard output.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ChatOutput {
+    /// Format.
+    pub format: LogFormat,
+    /// True if messages at a prompt have a time stamp.
+    pub is_timed: bool,
+}
+
 /// First message to a front, after its descriptors: standard input, the rings of outputs, the rings of inputs, and
 /// the sockets.
 #[derive(Debug, Serialize, Deserialize)]
@@ -65,8 +74,10 @@ pub struct Setup {
     pub epoch: u64,
     /// Format of the log, and number of `-v`.
     pub log: (LogFormat, u8),
-    /// Format of the chat on standard output.
-    pub chat: LogFormat,
+    /// The chat on standard output.
+    pub chat: ChatOutput,
+    /// On if a terminal is to have a prompt, unless its user has left that.
+    pub prompt: Switch,
     /// History of the chat.
     pub history: SavedHistory,
     /// Number of the next job.
@@ -118,6 +129,8 @@ pub enum ToFront {
     },
     /// Report the counters by [`ToSupervisor::Counted`] with this number.
     Count(u64),
+    /// Somebody has pressed Ctrl-C at the prompt.
+    Interrupted,
     /// The agent is to end.
     ShutDown,
 }
@@ -225,6 +238,10 @@ pub enum ToSupervisor {
     },
     /// Answer to [`ToFront::Count`].
     Counted(u64, Box<FrontCounts>),
+    /// The front has a prompt on the terminal from now on, or its user has left it.
+    Prompt(Switch),
+    /// Somebody at the prompt was asked about running commands, and the agent does not end.
+    Stays,
     /// The agent is to end, as somebody at its terminal has asked.
     ShutDown,
     /// All sessions are closed; the front ends.

@@ -21,7 +21,9 @@ mod spare;
 pub use descriptors::{receive_descriptors, send_descriptors};
 pub use extent::Extent;
 pub use frames::{FrameError, Frames};
-pub use messages::{Feed, FrontCounts, Plain, Remembered, Report, Setup, ToFront, ToSupervisor};
+pub use messages::{
+    ChatOutput, Feed, FrontCounts, Plain, Remembered, Report, Setup, ToFront, ToSupervisor,
+};
 pub use rings::{RingFile, RingId};
 pub use socket_interest::SocketInterest;
 

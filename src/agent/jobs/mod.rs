@@ -48,7 +48,7 @@ use super::limits;
 use super::note::Note;
 use super::outbox::{CallRef, Outbox};
 use super::switch::Switch;
-use crate::message::Cause;
+use crate::message::{Cause, OsText};
 use crate::session::SessionHandle;
 use crate::time::Instant;
 use crate::wire::{CallId, Lane};
@@ -158,6 +158,17 @@ impl<P: Processes> Jobs<P> {
     /// Number of jobs without a result.
     pub const fn unfinished(&self) -> usize {
         self.table.unfinished()
+    }
+
+    /// Returns the beginnings of the command lines of the jobs that end with the agent, the oldest first.
+    pub fn ending_with_agent(&self) -> Vec<&[OsText]> {
+        if self.config.on_shutdown == OnShutdown::Detach {
+            return Vec::new();
+        }
+        let running = self.table.iter().filter(|(_, job)| job.is_running());
+        let mut running: Vec<_> = running.collect();
+        running.sort_unstable_by_key(|&(id, _)| id);
+        running.into_iter().map(|(_, job)| &job.argv[..]).collect()
     }
 
     /// Returns the next note for the log.

@@ -24,6 +24,7 @@ use rustix::thread::set_no_new_privs;
 use serde::{Deserialize, Serialize};
 
 use super::config::Sandbox;
+use super::switch::Switch;
 use crate::process::Account;
 
 /// Name of the user that the front of an agent of root becomes.
@@ -129,11 +130,12 @@ impl fmt::Display for InForce {
     }
 }
 
-/// Restricts this thread, and all that it creates, for good. The process ends with its parent from now on.
+/// Restricts this thread, and all that it creates, for good. The process ends with its parent from now on. `prompt` is on
+/// if it edits lines on a terminal.
 ///
 /// # Errors
 /// Everything is required and something is missing.
-pub fn apply(plan: &Plan) -> io::Result<InForce> {
+pub fn apply(plan: &Plan, prompt: Switch) -> io::Result<InForce> {
     if plan.demand == Sandbox::Off {
         set_parent_process_death_signal(Some(Signal::KILL))?;
         return Ok(InForce::NOTHING);
@@ -147,7 +149,7 @@ pub fn apply(plan: &Plan) -> io::Result<InForce> {
     let in_force = InForce {
         identity,
         landlock: rights::restrict(),
-        seccomp: system_calls::filter(),
+        seccomp: system_calls::filter(prompt),
     };
     if plan.demand == Sandbox::Required {
         check(plan, &in_force)?;

@@ -15,6 +15,7 @@ use rustix::process::{getppid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
 use super::{InForce, Plan, apply};
+use crate::agent::switch::Switch;
 use crate::message::status::INTERNAL;
 
 /// Name of the program as a probe, as its argument 0.
@@ -74,7 +75,7 @@ fn run() -> io::Result<()> {
         )
     };
     let before = segments();
-    let in_force = apply(&plan)?;
+    let in_force = apply(&plan, Switch::On)?;
     if arguments.next().is_some_and(|argument| argument == PANIC) {
         let thread = std::thread::Builder::new().name("restricted".into());
         let failing = thread.spawn(|| panic!("on purpose"))?;

@@ -10,6 +10,8 @@ use seccompiler::{
     SeccompFilter, SeccompRule, TargetArch, apply_filter_all_threads,
 };
 
+use crate::agent::switch::Switch;
+
 /// Calls that are allowed with any arguments.
 const ALLOWED: &[c_long] = &[
     // Bytes on open descriptors.
@@ -91,6 +93,13 @@ const OLDER: &[c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: &[c_long] = &[];
 
+/// Calls of the line editor: it waits for the terminal, and makes a pair of sockets that a signal handler writes to;
+/// socketpair is below.
+#[cfg(target_arch = "x86_64")]
+const OF_PROMPT: &[c_long] = &[libc::SYS_pselect6, libc::SYS_select];
+#[cfg(not(target_arch = "x86_64"))]
+const OF_PROMPT: &[c_long] = &[libc::SYS_pselect6];
+
 /// Flags that a new thread has.
 const THREAD: u64 = bits(libc::CLONE_THREAD | libc::CLONE_VM | libc::CLONE_SIGHAND);
 
@@ -125,6 +134,19 @@ const IOCTL: [u64; 5] = [
     libc::TCGETS as u64,
     libc::TIOCGPGRP as u64,
     libc::TIOCGWINSZ as u64,
+];
+
+/// Changes of a terminal's mode, for the line editor: those of the kernel's two interfaces, at once and after the output.
+#[allow(
+    clippy::unnecessary_cast,
+    reason = "the type differs between C libraries"
+)]
+const TERMINAL_MODE: [u64; 5] = [
+    libc::TCSETS as u64,
+    libc::TCSETSW as u64,
+    libc::TCGETS2 as u64,
+    libc::TCSETS2 as u64,
+    libc::TCSETSW2 as u64,
 ];
 
 /// The name of a thread, and those of memory areas, which the C library and the standard library set.
@@ -174,12 +196,12 @@ const fn bits(constant: c_int) -> u64 {
 }
 
 /// Filters the system calls of all threads of this process. Returns false if the kernel or the architecture has no
-/// such filters.
-pub fn filter() -> bool {
-    apply().is_ok()
+/// such filters. `prompt` is on if lines are edited on a terminal.
+pub fn filter(prompt: Switch) -> bool {
+    apply(prompt).is_ok()
 }
 
-fn apply() -> Result<(), Error> {
+fn apply(prompt: Switch) -> Result<(), Error> {
     let architecture: TargetArch = std::env::consts::ARCH.try_into()?;
     // The C library then creates threads by clone.
     let without_clone3: BpfProgram = SeccompFilter::new(
@@ -190,7 +212,7 @@ fn apply() -> Result<(), Error> {
     )?
     .try_into()?;
     let allowed: BpfProgram = SeccompFilter::new(
-        rules(all()?),
+        rules(all(prompt)?),
         SeccompAction::Errno(libc::EPERM.unsigned_abs()),
         SeccompAction::Allow,
         architecture,
@@ -201,9 +223,16 @@ fn apply() -> Result<(), Error> {
 }
 
 /// Returns all allowed calls, each with the alternatives for its arguments.
-fn all() -> Result<Vec<(c_long, Vec<SeccompRule>)>, Error> {
+fn all(prompt: Switch) -> Result<Vec<(c_long, Vec<SeccompRule>)>, Error> {
     let any = |&call: &c_long| (call, Vec::new());
     let mut all: Vec<_> = ALLOWED.iter().chain(OLDER).map(any).collect();
+    let mut ioctl = IOCTL.to_vec();
+    if prompt == Switch::On {
+        all.extend(OF_PROMPT.iter().map(any));
+        ioctl.extend(TERMINAL_MODE);
+        let unix = rule(vec![Masked::int(0, bits(libc::AF_UNIX))])?;
+        all.push((libc::SYS_socketpair, vec![unix]));
+    }
     let own = bits(rustix::process::getpid().as_raw_pid());
     let thread = Masked {
         argument: 0,
@@ -230,7 +259,7 @@ fn all() -> Result<Vec<(c_long, Vec<SeccompRule>)>, Error> {
         // A thread that aborts signals itself.
         (libc::SYS_tgkill, one(0, &[own])),
         (libc::SYS_fcntl, one(1, &FCNTL)),
-        (libc::SYS_ioctl, one(1, &IOCTL)),
+        (libc::SYS_ioctl, one(1, &ioctl)),
         (libc::SYS_prctl, one(0, &PRCTL)),
         (libc::SYS_setsockopt, options.to_vec()),
     ];

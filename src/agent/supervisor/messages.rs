@@ -140,6 +140,8 @@ impl Supervisor {
                     name,
                 },
             ),
+            ToSupervisor::Prompt(prompt) => self.terminal.on_prompt(prompt),
+            ToSupervisor::Stays => self.terminal.on_stays(),
             ToSupervisor::ShutDown | ToSupervisor::Closed => {}
         }
     }

@@ -50,6 +50,7 @@ mod store;
 mod table;
 mod tally;
 mod task_process;
+mod terminal;
 mod tokens;
 mod watch;
 
@@ -81,15 +82,18 @@ use self::readiness::Part;
 use self::recording::Recording;
 use self::records::Records;
 use self::redemptions::Redemptions;
-use self::reload::Reading;
+use self::reload::{Reading, Reloads};
 use self::sessions::Sessions;
 use self::table::Table;
 use self::tally::Tally;
+use self::terminal::Terminal;
 use self::watch::Watch;
 use super::access::PolicySource as _;
 use super::config::LogFormat;
 use super::ipc::limits::{INPUT_RING, OUTPUT_RING};
-use super::ipc::{Feed, Frames, Plain, RingFile, Setup, SocketInterest, ToFront, ToSupervisor};
+use super::ipc::{
+    ChatOutput, Feed, Frames, Plain, RingFile, Setup, SocketInterest, ToFront, ToSupervisor,
+};
 use super::jobs::{self, Force, JobId};
 use super::limits::JOBS_ENDED;
 use super::recorder::{AuditSender, LogSender, RecorderProcess};
@@ -135,17 +139,6 @@ pub struct Config {
     pub mark: u64,
     /// Random number of this run of the agent, not 0.
     pub epoch: u64,
-}
-
-/// Orders of the owner to load the files and the program again.
-#[derive(Default)]
-struct Reloads {
-    /// True if there is a new one.
-    ordered: bool,
-    /// Number of replacements of the program that have failed.
-    failed: u64,
-    /// Reason of the last failure.
-    reason: String,
 }
 
 /// State of the supervisor.
@@ -224,6 +217,7 @@ pub struct Supervisor {
     predecessors: Vec<i32>,
     /// Orders to replace the program.
     reloads: Reloads,
+    terminal: Terminal,
     /// True if it continues the work of an earlier program.
     has_taken_over: bool,
     /// True once nothing more is to be started.
@@ -236,7 +230,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// The system has no descriptor or memory left.
-    pub fn new(config: Config) -> io::Result<Self> {
+    pub fn new(mut config: Config) -> io::Result<Self> {
         adopt_orphans()?;
         let (max_jobs, original_descriptors) = reserve_descriptors(config.max_jobs);
         let slots = u32::try_from(max_jobs).unwrap_or(u32::MAX / 4);
@@ -251,8 +245,7 @@ impl Supervisor {
         let suspended = policy.policy().is_suspended();
         let mark = format!("{:016x}", config.mark);
         let cgroups = cgroups::open(&config.cgroup_parent, &mark, config.takes_over)?;
-        let mut guard = config.guard;
-        if let (Some(guard), Some(cgroups)) = (&mut guard, &cgroups) {
+        if let (Some(guard), Some(cgroups)) = (&mut config.guard, &cgroups) {
             guard.follow_cgroups(cgroups.directory());
         }
         let mut supervisor = Self {
@@ -276,7 +269,7 @@ impl Supervisor {
             records,
             recording: config.recorder.map(Recording::new),
             predecessors: Vec::new(),
-            guard,
+            guard: config.guard,
             relieved: None,
             store: None,
             replay_log,
@@ -309,6 +302,7 @@ impl Supervisor {
             serving: None,
             reported: None,
             reloads: Reloads::default(),
+            terminal: Terminal::default(),
             has_taken_over: false,
             closed: false,
         };
@@ -356,7 +350,11 @@ impl Supervisor {
             sessions_per_key: 0,
             exec: Switch::Off,
             log: (LogFormat::Text, 0),
-            chat: LogFormat::Text,
+            chat: ChatOutput {
+                format: LogFormat::Text,
+                is_timed: true,
+            },
+            prompt: self.terminal.prompt(),
             plain: Plain::Off,
             policy: match self.policy.files() {
                 Some(files) => Feed::Files(Box::new(files)),

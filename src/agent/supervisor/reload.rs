@@ -32,6 +32,17 @@ pub struct Reading {
     before: Option<Arc<Policy>>,
 }
 
+/// Orders of the owner to load the files and the program again.
+#[derive(Default)]
+pub(super) struct Reloads {
+    /// True if there is a new one.
+    pub(super) ordered: bool,
+    /// Number of replacements of the program that have failed.
+    pub(super) failed: u64,
+    /// Reason of the last failure.
+    pub(super) reason: String,
+}
+
 impl Reading {
     /// True if the files are being read.
     pub const fn is_active(&self) -> bool {

@@ -115,6 +115,9 @@ impl Run {
         loop {
             let more = self.turn();
             if self.has_ended() {
+                // It has restored the terminal, unless it was killed.
+                drop(self.process.take());
+                self.supervisor.terminal.restore();
                 return self.supervisor.record_end_of_agent();
             }
             let timeout = if more {
@@ -153,6 +156,11 @@ impl Run {
     /// Processes one turn. Returns true if something is left.
     fn turn(&mut self) -> bool {
         let now = Clock.now();
+        if self.signals.take_interrupt()
+            && (self.phase != Phase::Working || !self.supervisor.asks_at_prompt())
+        {
+            self.signals.set_stop();
+        }
         if self.signals.stop() && self.may_stop(now) {
             self.shut_down(now);
         }
@@ -313,6 +321,7 @@ impl Run {
         let Some(process) = self.process.as_mut().filter(is_due) else {
             return;
         };
+        self.supervisor.terminal.keep_mode();
         let connection = process.start(now, &self.supervisor);
         if let Err(error) = connection.and_then(|connection| self.connect(connection)) {
             tracing::error!(%error, "the front cannot be started");
@@ -327,6 +336,7 @@ impl Run {
         if let Some(process) = &mut self.process {
             process.kill(now);
         }
+        self.supervisor.terminal.restore();
         match self.phase {
             Phase::Working if self.is_executing() => {}
             Phase::Working if self.process.is_some() => {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::{Interest, Registry};
 use signal_hook::SigId;
-use signal_hook::consts::SIGCHLD;
+use signal_hook::consts::{SIGCHLD, SIGINT};
 use signal_hook::low_level;
 
 use super::tokens;
@@ -17,6 +17,8 @@ use super::tokens;
 /// Flags and the sockets that wake the loop.
 pub struct Signals {
     stop: Arc<AtomicBool>,
+    /// SIGINT, which the user of a prompt is asked about.
+    interrupt: Arc<AtomicBool>,
     reload: Arc<AtomicBool>,
     wakes: mio::net::UnixStream,
     children: mio::net::UnixStream,
@@ -51,10 +53,12 @@ impl Signals {
             socket.set_nonblocking(true)?;
         }
         let stop = Arc::new(AtomicBool::new(false));
+        let interrupt = Arc::new(AtomicBool::new(false));
         let reload = Arc::new(AtomicBool::new(false));
         let mut registrations = vec![low_level::pipe::register(SIGCHLD, child)?];
         for (signals, flag) in [(stops, &stop), (reloads, &reload)] {
             for &signal in signals {
+                let flag = if signal == SIGINT { &interrupt } else { flag };
                 registrations.push(signal_hook::flag::register(signal, Arc::clone(flag))?);
                 registrations.push(low_level::pipe::register(signal, wake.try_clone()?)?);
             }
@@ -69,6 +73,7 @@ impl Signals {
         };
         let signals = Self {
             stop,
+            interrupt,
             reload,
             wakes,
             children,
@@ -80,6 +85,21 @@ impl Signals {
     /// Returns true if the agent is to end.
     pub fn stop(&self) -> bool {
         self.stop.load(Ordering::SeqCst)
+    }
+
+    /// Lets the agent end.
+    pub fn set_stop(&self) {
+        self.stop.store(true, Ordering::SeqCst);
+    }
+
+    /// Returns true if SIGINT has arrived since it was taken.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupt.load(Ordering::SeqCst)
+    }
+
+    /// Takes SIGINT. Returns false if it has not arrived since.
+    pub fn take_interrupt(&self) -> bool {
+        self.interrupt.swap(false, Ordering::SeqCst)
     }
 
     /// Returns true, once for each order, if the files are to be loaded again.

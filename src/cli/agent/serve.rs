@@ -75,10 +75,13 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
         fronts,
         format,
         verbose,
-        chat: if args.json {
-            LogFormat::Json
-        } else {
-            LogFormat::Text
+        chat: daemon::ChatOutput {
+            format: if args.json {
+                LogFormat::Json
+            } else {
+                LogFormat::Text
+            },
+            is_timed: !args.no_time,
         },
     };
     let audit = demand.map(|demand| AuditSender::new(records, demand, 1));

@@ -60,6 +60,9 @@ pub struct ServeArgs {
     /// Print the chat as JSON, one object per line
     #[arg(long)]
     pub json: bool,
+    /// Show no time before messages on a terminal
+    #[arg(long)]
+    pub no_time: bool,
     /// Leave running commands alone when the agent ends
     #[arg(long)]
     pub keep_jobs: bool,

@@ -11,26 +11,7 @@ use crate::control::chat_client::Kind;
 use crate::control::signals;
 use crate::message::limits::{CHAT_TEXT, MEMBER_NAME};
 use crate::prompt::command::{Command, Typed};
-use crate::prompt::limits::PASTE_LINES;
 use crate::prompt::paste::Decision;
-
-/// Returns the note about a decision, of which `lines` are held.
-pub(super) fn note_of(decision: Decision, lines: usize) -> Option<String> {
-    Some(match decision {
-        Decision::None => return None,
-        Decision::Ask => format!("{lines} lines at once: type y to send them, n to drop them"),
-        Decision::AskAgain => {
-            format!("not sent; first type y to send the {lines} lines, or n to drop them")
-        }
-        Decision::Dropped(lines) => format!("{lines} lines are not sent"),
-        Decision::TooMany(lines) => {
-            let most = PASTE_LINES;
-            format!(
-                "{lines} lines are not sent: at most {most} at once, or any number through a pipe"
-            )
-        }
-    })
-}
 
 impl ChatLoop<'_> {
     /// Handles input as it arrives.
@@ -47,7 +28,7 @@ impl ChatLoop<'_> {
 
     fn on_decision(&mut self, decision: Decision) {
         self.failed |= matches!(decision, Decision::TooMany(_));
-        if let Some(words) = note_of(decision, self.paste.len()) {
+        if let Some(words) = decision.words(self.paste.len()) {
             self.screen.note(&words);
         }
     }

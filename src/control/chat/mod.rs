@@ -41,6 +41,7 @@ use crate::net::{self, Event};
 use crate::prompt::command::Typed;
 use crate::prompt::completion::Members;
 use crate::prompt::editor::{self, PromptOptions};
+use crate::prompt::line_history::LineHistory;
 use crate::prompt::paste::Paste;
 use crate::prompt::style::Style;
 
@@ -104,7 +105,8 @@ pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8
     let screen = Screen::open(PromptOptions {
         prompt: "> ",
         members: members.clone(),
-        history: options.history.clone(),
+        history: Box::new(LineHistory::new(options.history.clone())),
+        offers: |_| true,
     })?;
     // A script that reads text would take earlier messages for new ones.
     let wants_history = screen.is_terminal() || options.format == Format::Json;

@@ -13,7 +13,6 @@ use bytes::Bytes;
 use crossbeam_channel::{Receiver, after, at, never, select};
 use signal_hook::consts::SIGTSTP;
 
-use super::input::note_of;
 use super::screen::Screen;
 use super::{DELIVERED, FAILED};
 use crate::control::client::Client;
@@ -25,6 +24,7 @@ use crate::peer_addr::PeerAddr;
 use crate::prompt::command::{Command, Typed};
 use crate::prompt::completion::Members;
 use crate::prompt::editor::PromptOptions;
+use crate::prompt::line_history::LineHistory;
 use crate::prompt::paste::{Decision, Paste};
 use crate::prompt::style::Style;
 use crate::session::Path;
@@ -70,7 +70,8 @@ pub fn chat_plain(client: &Client, paths: Vec<Path>, options: &PlainOptions<'_>)
     let mut screen = Screen::open(PromptOptions {
         prompt: "(unverified) > ",
         members: Members::default(),
-        history: options.history.clone(),
+        history: Box::new(LineHistory::new(options.history.clone())),
+        offers: |_| true,
     })?;
     let shown = paths[0].remote;
     if screen.is_terminal() {
@@ -188,7 +189,7 @@ impl PlainChat<'_> {
         if matches!(decision, Decision::TooMany(_)) {
             self.status = FAILED;
         }
-        if let Some(words) = note_of(decision, self.paste.len()) {
+        if let Some(words) = decision.words(self.paste.len()) {
             self.screen.note(&words);
         }
     }

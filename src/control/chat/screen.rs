@@ -12,12 +12,13 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use signal_hook::consts::SIGTSTP;
 
 use super::above_prompt::{AbovePrompt, Shown};
-use crate::control::{console, limits};
+use crate::control::limits;
 use crate::escape;
 use crate::message::limits::{CHAT_TEXT, NAME};
 use crate::prompt::activity::Activity;
 use crate::prompt::command::{self, Typed};
-use crate::prompt::editor::{self, PromptOptions};
+use crate::prompt::editor::{self, PromptOptions, SuspendKey};
+use crate::saved_mode;
 
 /// Input and output of the user. A thread of its own writes the lines, so that a blocked output stops nothing but
 /// itself.
@@ -54,8 +55,8 @@ impl Screen {
         }
         let activity = Activity::default();
         let (mut editor, printer) = editor::open_editor(prompt, activity.clone())?;
-        let before = editor::keep_typed_ahead()?;
-        console::set_saved(Some(before.clone()));
+        let before = editor::keep_typed_ahead(SuspendKey::Signal)?;
+        saved_mode::set(Some(before.clone()));
         let held = Prompt {
             before,
             activity: activity.clone(),
@@ -213,7 +214,7 @@ impl Screen {
 impl Drop for Prompt {
     fn drop(&mut self) {
         let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.before);
-        console::set_saved(None);
+        saved_mode::set(None);
         if self.activity.is_editing() {
             // The cursor is behind a line that was not finished.
             let _ = writeln!(io::stdout());

@@ -14,41 +14,21 @@ pub use job_control::can_be_resumed;
 pub use keys::{Escape, Key, Keys, ParseEscapeError};
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
 
 use rustix::stdio;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
 
 use crate::message::Window;
+use crate::saved_mode;
 #[cfg(feature = "cli")]
 use modes::Modes;
 #[cfg(not(feature = "cli"))]
 use no_modes::Modes;
 
-/// Settings of the user's terminal from before raw mode, while it is in raw mode.
-static SAVED: Mutex<Option<Termios>> = Mutex::new(None);
-
-/// Saves the settings of the user's terminal for [`restore`]. `None` if they are in force again.
-pub fn set_saved(before: Option<Termios>) {
-    *SAVED.lock().unwrap_or_else(PoisonError::into_inner) = before;
-}
-
-/// Restores the user's terminal in a program that is about to exit by a failure. Returns false if there was nothing to
-/// restore.
-pub fn restore() -> bool {
-    // The thread that failed may hold the lock.
-    let Ok(before) = SAVED.try_lock() else {
-        return false;
-    };
-    let restored = |before| tcsetattr(stdio::stdin(), OptionalActions::Now, before).is_ok();
-    before.as_ref().is_some_and(restored)
-}
-
 /// Returns the end of a line that is written to standard error: with a carriage return if that is a terminal in raw mode.
 #[must_use]
 pub fn line_end() -> &'static str {
-    let is_raw = SAVED.try_lock().is_ok_and(|saved| saved.is_some());
-    if is_raw && isatty(stdio::stderr()) {
+    if saved_mode::is_set() && isatty(stdio::stderr()) {
         "\r\n"
     } else {
         "\n"
@@ -111,7 +91,7 @@ impl Console {
     fn set_raw(&self) -> io::Result<()> {
         let mut raw = self.before.clone();
         raw.make_raw();
-        set_saved(Some(self.before.clone()));
+        saved_mode::set(Some(self.before.clone()));
         Ok(tcsetattr(stdio::stdin(), OptionalActions::Now, &raw)?)
     }
 
@@ -136,7 +116,7 @@ impl Console {
     fn set_before(&self) {
         // Fails only if the terminal is gone.
         let _ = tcsetattr(stdio::stdin(), OptionalActions::Now, &self.before);
-        set_saved(None);
+        saved_mode::set(None);
     }
 
     /// Tracks output of the command.

@@ -5,13 +5,14 @@ use super::resolve::{is_ours, resolve};
 use super::source::{Sources, inline, read};
 
 /// The layers, each with all that it may name; see the documentation of the crate.
-const LAYERS: [(&str, &[&str]); 20] = [
+const LAYERS: [(&str, &[&str]); 21] = [
     ("time", &[]),
     ("rng", &[]),
     ("escape", &[]),
     ("duration", &[]),
     ("contain", &[]),
     ("peer_addr", &[]),
+    ("saved_mode", &[]),
     ("home", &["rng", "time", "escape"]),
     ("wire", &["time", "rng", "escape"]),
     ("crypto", &["wire", "time", "rng", "escape", "peer_addr"]),
@@ -58,6 +59,7 @@ const LAYERS: [(&str, &[&str]); 20] = [
             "contain",
             "home",
             "peer_addr",
+            "saved_mode",
         ],
     ),
     (
@@ -77,6 +79,7 @@ const LAYERS: [(&str, &[&str]); 20] = [
             "contain",
             "home",
             "peer_addr",
+            "saved_mode",
         ],
     ),
     (
@@ -117,6 +120,7 @@ const LAYERS: [(&str, &[&str]); 20] = [
             "contain",
             "home",
             "peer_addr",
+            "saved_mode",
         ],
     ),
 ];

@@ -180,7 +180,8 @@ impl Run {
             variable: (VARIABLE, &value),
             kept: &kept,
         };
-        let is_wanted = || self.phase == Phase::Working && !self.signals.stop();
+        let is_stopped = || self.signals.stop() || self.signals.is_interrupted();
+        let is_wanted = || self.phase == Phase::Working && !is_stopped();
         Ok(replace(&successor, is_wanted))
     }
 

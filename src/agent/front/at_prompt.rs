@@ -1,0 +1,296 @@
+//! Effects of what the agent's user types at the prompt.
+//!
+//! Not the prompt itself. Invariants: no command ends with the agent before its user was asked; what peers wrote is escaped
+//! before it is shown.
+
+use std::time::Instant as Moment;
+
+use super::limits;
+use super::prompt::Prompt;
+use super::thread::Thread;
+use crate::agent::ipc::ToSupervisor;
+use crate::agent::switch::Switch;
+use crate::escape;
+use crate::message::limits::{CHAT_TEXT, MEMBER_NAME, NAME};
+use crate::prompt::command::{self, Command, Typed};
+use crate::prompt::paste::Decision;
+use crate::time::Instant;
+
+/// Answer to the question about running commands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Answer {
+    /// End the agent, and the commands with it.
+    End,
+    /// Close the prompt.
+    Leave,
+    /// Go on.
+    Stay,
+}
+
+impl Answer {
+    /// Returns the answer of a line. `None` if it is none.
+    fn of(typed: &[Typed]) -> Option<Self> {
+        let line = match typed {
+            [] => return Some(Self::Stay),
+            [Typed::Line(line)] => line,
+            _ => return None,
+        };
+        match &line.trim().to_lowercase()[..] {
+            "end" => Some(Self::End),
+            "leave" => Some(Self::Leave),
+            "stay" => Some(Self::Stay),
+            _ => None,
+        }
+    }
+}
+
+impl Thread {
+    /// Processes what was typed at the prompt.
+    pub(super) fn take_lines_of_prompt(&mut self, now: Instant) {
+        if self.is_ending {
+            return;
+        }
+        let Some(mut prompt) = self.prompt.take() else {
+            return;
+        };
+        if let Some(typed) = prompt.take() {
+            if prompt.is_asked {
+                let stays = self.on_answer(&mut prompt, &typed);
+                if !stays {
+                    // Dropping the prompt restores the terminal.
+                    return;
+                }
+            } else {
+                for typed in typed {
+                    if matches!(typed, Typed::Failed(_)) {
+                        return self.leave_prompt(prompt);
+                    }
+                    let decision = prompt.paste.push(Moment::now(), typed);
+                    self.on_decision(&prompt, decision);
+                }
+            }
+            self.on_ready(now, &mut prompt);
+            prompt.proceed();
+        }
+        if prompt.deadline().is_some_and(|at| at <= Moment::now()) {
+            let decision = prompt.paste.on_deadline(Moment::now());
+            self.on_decision(&prompt, decision);
+            self.on_ready(now, &mut prompt);
+        }
+        self.prompt = Some(prompt);
+        self.execute_commands();
+    }
+
+    /// Processes lines that were typed before the end and not processed yet.
+    pub(super) fn take_last_lines_of_prompt(&mut self, now: Instant) {
+        let Some(mut prompt) = self.prompt.take() else {
+            return;
+        };
+        for typed in prompt.take().into_iter().flatten() {
+            prompt.paste.push(Moment::now(), typed);
+        }
+        // As at the end of input: a few lines are sent, and many that nobody agreed to are not.
+        let decision = prompt.paste.push(Moment::now(), Typed::Leave);
+        self.on_decision(&prompt, decision);
+        while let Some(typed) = prompt.paste.next() {
+            if let Typed::Line(line) = typed {
+                self.say(now, &line);
+            }
+        }
+        // The terminal is restored when the last lines are shown.
+        self.prompt = Some(prompt);
+    }
+
+    fn on_decision(&self, prompt: &Prompt, decision: Decision) {
+        if let Some(words) = decision.words(prompt.paste.len()) {
+            self.note(words);
+        }
+    }
+
+    /// Carries out what is ready.
+    fn on_ready(&mut self, now: Instant, prompt: &mut Prompt) {
+        while let Some(typed) = prompt.paste.next() {
+            match typed {
+                Typed::Line(line) => self.say(now, &line),
+                Typed::Command(Command::Me(text)) if text.is_empty() => self.note(
+                    "/me needs a text behind it, as in /me waves; nothing is sent".into(),
+                ),
+                Typed::Command(Command::Me(text)) => self.act(now, &text),
+                Typed::Command(Command::Msg { text, .. }) if text.is_empty() => self.note(
+                    "/msg needs a name and a text behind it, as in /msg ann hello; nothing is sent"
+                        .into(),
+                ),
+                Typed::Command(Command::Msg { to, text }) => self.whisper(&to, &text),
+                Typed::Command(Command::Help) => self.help(),
+                Typed::Command(Command::Who) => self.who(),
+                Typed::Command(Command::Exec(_)) => self.note(
+                    "/exec is a command of udpctl chat: the agent's own chat starts nothing; use a shell".into(),
+                ),
+                Typed::Unknown(command) => {
+                    let command = escape::line(command.as_bytes(), NAME);
+                    let hint = command::hint(&command);
+                    self.note(format!("{command} is no command; {hint}"));
+                }
+                Typed::Leave | Typed::End => self.quit(prompt),
+                // The supervisor has the signal, too.
+                Typed::Interrupted | Typed::Failed(_) => {}
+            }
+        }
+    }
+
+    fn say(&mut self, now: Instant, line: &str) {
+        if line.len() > CHAT_TEXT {
+            return self.note(format!("not sent: a message has at most {CHAT_TEXT} bytes"));
+        }
+        let (chat, outbox) = self.service.chat();
+        chat.on_typed(now, line, outbox);
+    }
+
+    fn act(&mut self, now: Instant, text: &str) {
+        if text.len() > CHAT_TEXT {
+            return self.note(format!("not sent: a message has at most {CHAT_TEXT} bytes"));
+        }
+        let (chat, outbox) = self.service.chat();
+        chat.on_typed_action(now, text, outbox);
+    }
+
+    fn whisper(&mut self, to: &str, text: &str) {
+        let (chat, outbox) = self.service.chat();
+        if let Err(reason) = chat.on_typed_private(to, text, outbox) {
+            let reason = escape::line(reason.as_bytes(), CHAT_TEXT);
+            self.note(format!("not sent: {reason}"));
+        }
+    }
+
+    fn help(&self) {
+        for line in command::help_of(command::is_of_agent) {
+            self.note(line);
+        }
+    }
+
+    /// Lists the members of all rooms.
+    fn who(&mut self) {
+        let style = self.style.clone();
+        let shown = |name: &str| style.name(name, &escape::message(name.as_bytes(), MEMBER_NAME));
+        let (chat, _) = self.service.chat();
+        let mut members: Vec<_> = chat.members().collect();
+        members.sort_unstable();
+        let members = members.into_iter().map(|(room, name)| match room {
+            Some(room) => format!("#{room} {}", shown(name)),
+            None => shown(name),
+        });
+        let members: Vec<_> = members.collect();
+        let me = shown(chat.name());
+        let others = if members.is_empty() {
+            "nobody else".to_owned()
+        } else {
+            members.join(", ")
+        };
+        self.note(format!("you are {me}; also here: {others}"));
+    }
+
+    /// Handles Ctrl-C at the prompt.
+    pub(super) fn on_interrupted(&mut self) {
+        if let Some(mut prompt) = self.prompt.take() {
+            self.quit(&mut prompt);
+            self.prompt = Some(prompt);
+        }
+    }
+
+    /// Ends the agent, or asks first if commands would end with it.
+    fn quit(&mut self, prompt: &mut Prompt) {
+        let Some(question) = self.question() else {
+            return self.service.processes().send(&ToSupervisor::ShutDown);
+        };
+        prompt.is_asked = true;
+        self.note(question);
+    }
+
+    /// Returns the question about running commands, if there are any that end with the agent.
+    fn question(&self) -> Option<String> {
+        let commands = self.service.commands_ending_with_agent();
+        let count = commands.len();
+        let named = commands.iter().take(limits::NAMED_COMMANDS).map(|words| {
+            let words: Vec<_> = words
+                .iter()
+                .map(|word| word.as_os_str().as_encoded_bytes())
+                .collect();
+            escape::line(&words.join(&b' '), limits::NAMED_COMMAND).into_owned()
+        });
+        let named: Vec<_> = named.collect();
+        let more = match count - named.len() {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        let are = match count {
+            0 => return None,
+            1 => "1 command is running and ends with the agent".to_owned(),
+            count => format!("{count} commands are running and end with the agent"),
+        };
+        Some(format!(
+            "{are}: {}{more}. end / leave / stay?",
+            named.join("; ")
+        ))
+    }
+
+    /// Handles a line after the question. Returns false if the user leaves the prompt.
+    fn on_answer(&mut self, prompt: &mut Prompt, typed: &[Typed]) -> bool {
+        match Answer::of(typed) {
+            Some(Answer::End) => {
+                prompt.is_asked = false;
+                self.service.processes().send(&ToSupervisor::ShutDown);
+            }
+            Some(Answer::Leave) => {
+                self.note("the agent goes on without a prompt; Ctrl-C ends it, and udpagent reload opens a prompt again".into());
+                self.service
+                    .processes()
+                    .send(&ToSupervisor::Prompt(Switch::Off));
+                return false;
+            }
+            Some(Answer::Stay) => {
+                prompt.is_asked = false;
+                self.service.processes().send(&ToSupervisor::Stays);
+                self.note("the agent goes on".into());
+            }
+            None if matches!(typed, [Typed::Interrupted]) => {}
+            None => self.note(
+                "type end to end them and the agent, leave to close this prompt, or stay".into(),
+            ),
+        }
+        true
+    }
+
+    fn leave_prompt(&mut self, prompt: Prompt) {
+        drop(prompt);
+        self.service
+            .processes()
+            .send(&ToSupervisor::Prompt(Switch::Off));
+        self.execute_commands();
+    }
+
+    fn note(&self, words: String) {
+        if let Some(printer) = &self.printer {
+            printer.note(words);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_whole_word_ends_commands_and_an_empty_line_stays() {
+        let line = |text: &str| Answer::of(&[Typed::Line(text.into())]);
+        assert_eq!(line(" END "), Some(Answer::End));
+        assert_eq!(line("leave"), Some(Answer::Leave));
+        assert_eq!(line("stay"), Some(Answer::Stay));
+        assert_eq!(Answer::of(&[]), Some(Answer::Stay));
+        for other in ["e", "y", "end it"] {
+            assert_eq!(line(other), None, "{other}");
+        }
+        assert_eq!(Answer::of(&[Typed::Leave]), None);
+        let two = [Typed::Line("end".into()), Typed::Line("end".into())];
+        assert_eq!(Answer::of(&two), None);
+    }
+}

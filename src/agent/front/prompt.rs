@@ -1,0 +1,204 @@
+//! The prompt of the agent's user: a line editor in a thread of its own, with the lines of the chat above it.
+//!
+//! Not the effects of what is typed. Invariants: the terminal has its former mode when the prompt is dropped; the thread
+//! reads a line only after the one before was processed, so that none is read once the user has left.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use nix::unistd::{getpgrp, tcgetpgrp};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::stdio::{stdin, stdout};
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustyline::ExternalPrinter;
+use signal_hook::consts::SIGINT;
+
+use crate::agent::config::LogFormat;
+use crate::agent::ipc::Setup;
+use crate::agent::switch::Switch;
+use crate::prompt::activity::Activity;
+use crate::prompt::command::{self, Typed};
+use crate::prompt::completion::Members;
+use crate::prompt::editor::{
+    LineEditor, PromptOptions, SuspendKey, is_possible, keep_typed_ahead, open_editor,
+};
+use crate::prompt::line_history::EarlierLines;
+use crate::prompt::paste::Paste;
+use crate::prompt::style::Style;
+use crate::saved_mode;
+
+/// Line editor that is open, before the front is restricted and the terminal changed.
+pub struct Prepared {
+    editor: LineEditor,
+    printer: Box<dyn ExternalPrinter + Send>,
+    activity: Activity,
+    members: Members,
+    style: Style,
+}
+
+/// Lines typed at this front.
+struct TypedLines;
+
+impl EarlierLines for TypedLines {
+    fn load(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn add(&mut self, _line: &str) {}
+}
+
+impl Prepared {
+    /// Opens a line editor, unless the agent has no terminal that the editor can use, runs in the background of it, or
+    /// prints JSON.
+    pub fn new(setup: &Setup) -> Option<Self> {
+        let is_wanted = setup.prompt == Switch::On && setup.chat.format == LogFormat::Text;
+        let is_foreground = || tcgetpgrp(stdin()).is_ok_and(|foreground| foreground == getpgrp());
+        if !is_wanted || !is_possible() || !is_foreground() {
+            return None;
+        }
+        // The supervisor handles Ctrl-C. Between two lines nothing else catches it here.
+        signal_hook::flag::register(SIGINT, Arc::new(AtomicBool::new(false))).ok()?;
+        let (activity, members) = (Activity::default(), Members::default());
+        let options = PromptOptions {
+            prompt: "> ",
+            members: members.clone(),
+            history: Box::new(TypedLines),
+            offers: command::is_of_agent,
+        };
+        let (editor, printer) = open_editor(options, activity.clone()).ok()?;
+        Some(Self {
+            editor,
+            printer: Box::new(printer),
+            activity,
+            members,
+            style: Style::of_terminal(setup.chat.is_timed),
+        })
+    }
+
+    /// Takes the terminal and starts the thread. `wake` is called after each input. Returns also the writer above the
+    /// prompt, and the style of lines there.
+    ///
+    /// # Errors
+    /// The terminal is gone, or the thread cannot be started.
+    pub fn open(
+        self,
+        wake: impl Fn() + Send + 'static,
+    ) -> io::Result<(Prompt, AbovePrompt, Style)> {
+        let before = keep_typed_ahead(SuspendKey::Nothing)?;
+        saved_mode::set(Some(before.clone()));
+        let (sender, typed) = bounded(1);
+        let (proceed, processed) = bounded(1);
+        let prompt = Prompt {
+            before,
+            activity: self.activity.clone(),
+            members: self.members,
+            paste: Paste::new(Some(self.activity.clone())),
+            is_asked: false,
+            typed,
+            proceed,
+        };
+        let (mut editor, activity) = (self.editor, self.activity);
+        std::thread::Builder::new()
+            .name("input".into())
+            .spawn(move || read(&mut editor, &activity, &sender, &processed, &wake))?;
+        let above = AbovePrompt {
+            printer: self.printer,
+            text: String::new(),
+        };
+        Ok((prompt, above, self.style))
+    }
+}
+
+/// Reads lines until the prompt is dropped, or nothing more can be read.
+fn read(
+    editor: &mut LineEditor,
+    activity: &Activity,
+    typed: &Sender<Vec<Typed>>,
+    processed: &Receiver<()>,
+    wake: &impl Fn(),
+) {
+    loop {
+        let mut inputs = editor.read(activity);
+        // A terminal that was closed has the end of input for ever; SIGHUP decides whether the agent ends.
+        if inputs == [Typed::Leave] && tcgetattr(stdin()).is_err() {
+            inputs = vec![Typed::Failed("the terminal was closed".into())];
+        }
+        let is_last = matches!(inputs[..], [Typed::Failed(_)]);
+        if typed.send(inputs).is_err() {
+            return;
+        }
+        wake();
+        if is_last || processed.recv().is_err() {
+            return;
+        }
+    }
+}
+
+/// A prompt on the terminal.
+pub struct Prompt {
+    /// Mode of the terminal from before.
+    before: Termios,
+    activity: Activity,
+    /// Names that are completed.
+    pub members: Members,
+    /// Lines that arrive at once.
+    pub paste: Paste,
+    /// True if the user was asked about running commands and has not answered.
+    pub is_asked: bool,
+    typed: Receiver<Vec<Typed>>,
+    /// Lets the thread read the next line.
+    proceed: Sender<()>,
+}
+
+impl Prompt {
+    /// Returns what was typed as the last line, if there is a new one. Call [`proceed`](Self::proceed) when it is processed.
+    pub fn take(&self) -> Option<Vec<Typed>> {
+        self.typed.try_recv().ok()
+    }
+
+    /// Lets the next line be read.
+    pub fn proceed(&self) {
+        // It has ended if there is none to read.
+        let _ = self.proceed.try_send(());
+    }
+
+    /// Returns the time at which lines that arrived at once are complete.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.paste.deadline()
+    }
+}
+
+impl Drop for Prompt {
+    fn drop(&mut self) {
+        // Without waiting for a terminal that is stopped.
+        let _ = tcsetattr(stdin(), OptionalActions::Now, &self.before);
+        saved_mode::set(None);
+        let (out, now) = (stdout(), Timespec::default());
+        let ready = poll(&mut [PollFd::new(&out, PollFlags::OUT)], Some(&now));
+        if self.activity.is_editing() && ready.is_ok_and(|count| count > 0) {
+            // The cursor is behind a line that was not finished.
+            let _ = rustix::io::write(out, b"\n");
+        }
+    }
+}
+
+/// Writer of lines above a prompt: what is written appears when it is flushed.
+pub struct AbovePrompt {
+    printer: Box<dyn ExternalPrinter + Send>,
+    text: String,
+}
+
+impl Write for AbovePrompt {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.push_str(&String::from_utf8_lossy(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let text = std::mem::take(&mut self.text);
+        self.printer.print(text).map_err(io::Error::other)
+    }
+}

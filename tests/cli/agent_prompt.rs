@@ -1,0 +1,333 @@
+//! The agent on a terminal as its user sees it: the prompt of its chat, the question before running commands end, and the
+//! mode of the terminal after any end.
+
+use rustix::process::{Signal, kill_process};
+
+use crate::harness::{Child, Terminal, User, eventually, helper, port_to_keep};
+
+/// An agent in the terminal of its user.
+struct Here {
+    terminal: Terminal,
+    target: String,
+    /// Mode of the terminal before.
+    mode: String,
+}
+
+impl Here {
+    /// Starts an agent with its log elsewhere, and waits for its prompt.
+    fn new(options: &str) -> Self {
+        Self::of(User::new(), options)
+    }
+
+    fn of(user: User, options: &str) -> Self {
+        let here = Self {
+            target: format!("127.0.0.1:{}", port_to_keep()),
+            mode: String::new(),
+            terminal: Terminal::of(user),
+        };
+        let mode = here.mode();
+        let here = Self { mode, ..here };
+        here.start(options);
+        here
+    }
+
+    fn start(&self, options: &str) {
+        let target = &self.target;
+        self.terminal.line(&format!(
+            "clear; udpagent --name hall --bind {target} {options} 2>log"
+        ));
+        self.is_ready();
+    }
+
+    fn is_ready(&self) {
+        self.terminal.is("the prompt", |screen| {
+            screen.trim_end().lines().last() == Some(">")
+        });
+    }
+
+    /// Mode of the terminal, as stty(1) shows it.
+    fn mode(&self) -> String {
+        let name = self
+            .terminal
+            .tmux(&["display-message", "-p", "#{pane_tty}"]);
+        let mut stty = self.terminal.user.command("stty");
+        let output = stty.args(["-g", "-F", name.trim()]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Waits until the terminal has the mode from before.
+    fn is_restored(&self) {
+        eventually("the mode is restored", || self.mode() == self.mode);
+    }
+
+    /// Process id of the agent, the child of the shell.
+    fn agent(&self) -> rustix::process::Pid {
+        let shell = self
+            .terminal
+            .tmux(&["display-message", "-p", "#{pane_pid}"]);
+        let shell = rustix::process::Pid::from_raw(shell.trim().parse().unwrap()).unwrap();
+        helper(shell, "udpagent").expect("the agent runs")
+    }
+
+    /// Starts a command on the agent and waits until it runs.
+    fn runs(&self, words: &[&str]) -> Child {
+        let mut command = self.terminal.user.command("udpctl");
+        command.args([
+            "exec",
+            &self.target,
+            "--",
+            "sh",
+            "-c",
+            "echo runs; exec \"$@\"",
+            "sh",
+        ]);
+        command.args(words);
+        let mut child = Child::start(command);
+        child.stdout_line(|line| line == "runs");
+        child
+    }
+
+    fn member(&self, name: &str, options: &[&str]) -> Child {
+        let mut command = self.terminal.user.command("udpctl");
+        command
+            .args(["chat", &self.target, "--name", name])
+            .args(options);
+        let member = Child::start(command);
+        self.told(&format!("{name}(owner) came"));
+        member
+    }
+
+    /// Waits until the terminal shows a text, which may be wrapped.
+    fn told(&self, text: &str) {
+        let screen = || self.terminal.tmux(&["capture-pane", "-p", "-J"]);
+        eventually(&format!("{text:?} on the screen"), || {
+            screen().contains(text)
+        });
+    }
+
+    /// Waits until the last row is a prompt with this text.
+    fn typed(&self, text: &str) {
+        let prompt = format!("> {text}");
+        self.terminal.is(&prompt, |screen| {
+            screen.trim_end().lines().last() == Some(prompt.trim_end())
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn the_agent_has_the_prompt_of_a_chat_with_messages_above_and_its_commands() {
+    let here = Here::new("--no-time");
+    let screen = &here.terminal;
+    let mut ann = here.member("ann", &[]);
+    let _zoe = here.member("zoe", &["--room", "ops"]);
+    screen.tmux(&["send-keys", "-l", "half a "]);
+    here.typed("half a");
+    for number in 1..=5 {
+        ann.type_in(&format!("from ann {number} \x1b[2J\n"));
+    }
+    here.told("ann(owner): from ann 5 \\u{1b}[2J");
+    here.typed("half a");
+    screen.line("sentence");
+    ann.stdout_line(|line| line == "hall: half a sentence");
+    screen.line("/who");
+    here.told("* you are hall; also here: ann(owner), #ops zoe(owner)");
+    screen.line("/help");
+    here.told("* /quit        leave, as Ctrl-D does");
+    assert!(!screen.screen().contains("/exec"), "{}", screen.screen());
+    screen.line("/exec id");
+    here.told("* /exec is a command of udpctl chat");
+    screen.line("/hlep");
+    here.told("* /hlep is no command; did you mean /help? /help lists the commands");
+    screen.line("//etc");
+    ann.stdout_line(|line| line == "hall: /etc");
+    screen.tmux(&["send-keys", "-l", "hello a\t there"]);
+    here.typed("hello ann(owner) there");
+    screen.keys(&["Enter"]);
+    ann.stdout_line(|line| line == "hall: hello ann(owner) there");
+    // A key that the agent does not have, and one that is no suspension.
+    screen.tmux(&["send-keys", "-l", "/e\t"]);
+    screen.keys(&["C-z", "C-u"]);
+    screen.tmux(&["set-buffer", &"pasted\n".repeat(21)]);
+    screen.tmux(&["paste-buffer"]);
+    here.told("* 21 lines at once: type y to send them, n to drop them");
+    screen.line("n");
+    here.told("* 21 lines are not sent");
+    screen.line("/quit");
+    screen.prompt();
+    here.is_restored();
+    assert!(!ann.stdout_seen().iter().any(|line| line.contains("pasted")));
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn messages_at_the_agent_have_the_time_and_names_their_colour() {
+    let here = Here::new("");
+    let mut ann = here.member("ann", &[]);
+    ann.type_in("hello\n");
+    here.told("ann(owner): hello");
+    let screen = here.terminal.tmux(&["capture-pane", "-p", "-e"]);
+    let line = screen
+        .lines()
+        .find(|line| line.contains(": hello"))
+        .unwrap();
+    let (time, rest) = line.split_at(6);
+    assert!(
+        time.as_bytes()[2] == b':' && time.ends_with(' '),
+        "{line:?}"
+    );
+    assert!(rest.starts_with("\x1b["), "{line:?}");
+    here.terminal.keys(&["C-d"]);
+    here.terminal.prompt();
+    here.is_restored();
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn quit_asks_before_commands_end_and_stay_keeps_them() {
+    let here = Here::new("");
+    let screen = &here.terminal;
+    let mut one = here.runs(&["sleep", "601"]);
+    screen.line("quit");
+    here.told("* 1 command is running and ends with the agent: sh -c echo runs; exec \"$@\" sh sleep 601. end / leave / stay?");
+    screen.line("what");
+    here.told("* type end to end them and the agent, leave to close this prompt, or stay");
+    screen.line("stay");
+    here.told("* the agent goes on");
+    screen.line("clear");
+    screen.keys(&["C-d"]);
+    here.told("end / leave / stay?");
+    screen.keys(&["Enter"]);
+    screen.is("it goes on", |screen| {
+        screen.matches("* the agent goes on").count() == 2
+    });
+    let mut two = here.runs(&["printf", "\\033[2J%s; sleep 602\\n", "x"]);
+    assert!(two.wait().0.success());
+    let mut two = here.runs(&["sleep", "602"]);
+    screen.keys(&["C-d"]);
+    here.told("* 2 commands are running and end with the agent: ");
+    screen.line("end");
+    screen.prompt();
+    here.is_restored();
+    for command in [&mut one, &mut two] {
+        let (status, stderr) = command.wait();
+        assert!(!status.success());
+        assert!(
+            stderr.contains("canceled: the agent was shut down"),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn after_leave_the_agent_runs_on_and_prints_lines_without_a_prompt() {
+    let here = Here::new("--no-time");
+    let screen = &here.terminal;
+    let mut command = here.runs(&["sleep", "603"]);
+    screen.line("quit");
+    here.told("end / leave / stay?");
+    screen.line("leave");
+    here.told("* the agent goes on without a prompt");
+    here.is_restored();
+    let mut ann = here.member("ann", &[]);
+    ann.type_in("anybody?\n");
+    here.told("ann(owner): anybody?");
+    screen.line("not said");
+    assert!(command.is_running());
+    // Without a prompt Ctrl-C asks nothing.
+    screen.keys(&["C-c"]);
+    screen.prompt();
+    here.is_restored();
+    assert!(!command.wait().0.success());
+    assert!(
+        !ann.stdout_seen()
+            .iter()
+            .any(|line| line.contains("not said"))
+    );
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn ctrl_c_at_the_prompt_of_an_agent_asks_once() {
+    let here = Here::new("");
+    let screen = &here.terminal;
+    let mut command = here.runs(&["sleep", "604"]);
+    screen.tmux(&["send-keys", "-l", "dropped"]);
+    here.typed("dropped");
+    screen.keys(&["C-c"]);
+    here.told("end / leave / stay?");
+    screen.line("stay");
+    here.told("* the agent goes on");
+    screen.line("clear");
+    screen.keys(&["C-c"]);
+    screen.is("the second question", |screen| {
+        screen.matches("end / leave / stay?").count() == 2
+    });
+    screen.keys(&["C-c"]);
+    screen.prompt();
+    here.is_restored();
+    assert!(!command.wait().0.success());
+    // Nothing runs: nothing is asked.
+    here.start("");
+    screen.keys(&["C-c"]);
+    screen.prompt();
+    here.is_restored();
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn the_terminal_is_restored_after_signals_and_a_killed_front_has_a_successor() {
+    let here = Here::new("");
+    let screen = &here.terminal;
+    let agent = here.agent();
+    let front = helper(agent, "udpagent-front").unwrap();
+    assert_ne!(here.mode(), here.mode);
+    kill_process(front, Signal::KILL).unwrap();
+    eventually("another front", || {
+        helper(agent, "udpagent-front").is_some_and(|other| other != front)
+    });
+    let mut ann = here.member("ann", &[]);
+    screen.line("still here");
+    ann.stdout_line(|line| line == "hall: still here");
+    here.terminal.user.udpagent(["reload"]).outcome();
+    eventually("the front of the next program", || {
+        helper(agent, "udpagent-front").is_some()
+    });
+    screen.line("clear");
+    eventually("the prompt", || here.mode() != here.mode);
+    screen.line("after the reload");
+    ann.stdout_line(|line| line == "hall: after the reload");
+    kill_process(agent, Signal::TERM).unwrap();
+    screen.prompt();
+    here.is_restored();
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn an_agent_in_the_background_has_no_prompt_and_is_never_stopped_by_its_terminal() {
+    let here = Terminal::new();
+    let target = format!("127.0.0.1:{}", port_to_keep());
+    here.line(&format!(
+        "set -m; udpagent --name hall --bind {target} 2>log &"
+    ));
+    let member = || {
+        let mut command = here.user.command("udpctl");
+        command.args(["chat", &target, "--name", "ann"]);
+        Child::start(command)
+    };
+    eventually("it listens", || {
+        std::fs::read_to_string(here.user.path("log")).is_ok_and(|log| log.contains("listens on"))
+    });
+    let mut ann = member();
+    here.is("the member", |screen| screen.contains("* ann(owner) came"));
+    here.line("echo still a shell");
+    here.shows("still a shell");
+    here.line("jobs");
+    here.is("the job", |screen| screen.contains("Running"));
+    here.line("fg");
+    here.line("typed in the foreground");
+    ann.stdout_line(|line| line == "hall: typed in the foreground");
+    here.line("quit");
+    here.prompt();
+}
