@@ -161,6 +161,41 @@ fn the_agent_has_the_prompt_of_a_chat_with_messages_above_and_its_commands() {
 
 #[test]
 #[ignore = "needs tmux"]
+fn lines_typed_at_the_agent_are_there_after_a_restart_and_for_another_front() {
+    let here = Here::new("");
+    let screen = &here.terminal;
+    let mut ann = here.member("ann", &[]);
+    for line in ["first", "second"] {
+        screen.line(line);
+        ann.stdout_line(|said| said == format!("hall: {line}"));
+    }
+    let front = helper(here.agent(), "udpagent-front").unwrap();
+    kill_process(front, Signal::KILL).unwrap();
+    eventually("another front", || {
+        helper(here.agent(), "udpagent-front").is_some_and(|other| other != front)
+    });
+    here.told("(owner) came\n>");
+    screen.line("third");
+    ann.stdout_line(|said| said == "hall: third");
+    screen.keys(&["Up", "Up", "Up", "Enter"]);
+    ann.stdout_line(|said| said == "hall: first");
+    screen.line("quit");
+    screen.prompt();
+    let file = here.terminal.user.path("state/udpagent/prompt_history");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let lines = std::fs::read_to_string(file).unwrap();
+    assert_eq!(lines, "first\nsecond\nthird\nfirst\nquit\n");
+    here.start("");
+    screen.keys(&["Up", "Up"]);
+    here.typed("first");
+    screen.keys(&["C-u", "C-d"]);
+    screen.prompt();
+    here.is_restored();
+}
+
+#[test]
+#[ignore = "needs tmux"]
 fn messages_at_the_agent_have_the_time_and_names_their_colour() {
     let here = Here::new("");
     let mut ann = here.member("ann", &[]);

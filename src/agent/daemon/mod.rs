@@ -52,6 +52,8 @@ pub struct Log {
     pub verbose: u8,
     /// The chat on standard output.
     pub chat: ChatOutput,
+    /// File of the lines typed at the prompt.
+    pub typed: PathBuf,
 }
 
 /// Configuration of an agent.
@@ -306,6 +308,7 @@ impl Bound {
         self.supervisor.set_program(front.clone());
         let sockets = self.sockets.into_iter().map(OwnedFd::from);
         let log = self.front_log.ok_or(io::ErrorKind::InvalidInput)?;
+        self.supervisor.set_typed_lines(&log.typed);
         let (format, verbose, chat) = (log.format, log.verbose, log.chat);
         let descriptors = [log.fronts].into_iter().chain(sockets).collect();
         let parts = SetupParts {

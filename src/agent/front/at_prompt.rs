@@ -54,6 +54,9 @@ impl Thread {
             return;
         };
         if let Some(typed) = prompt.take() {
+            for line in prompt.kept() {
+                self.service.processes().send(&ToSupervisor::Typed(line));
+            }
             if prompt.is_asked {
                 let stays = self.on_answer(&mut prompt, &typed);
                 if !stays {

@@ -25,6 +25,7 @@ use crate::prompt::completion::Members;
 use crate::prompt::editor::{
     LineEditor, PromptOptions, SuspendKey, is_possible, keep_typed_ahead, open_editor,
 };
+use crate::prompt::limits::HISTORY_LINES;
 use crate::prompt::line_history::EarlierLines;
 use crate::prompt::paste::Paste;
 use crate::prompt::style::Style;
@@ -37,17 +38,24 @@ pub struct Prepared {
     activity: Activity,
     members: Members,
     style: Style,
+    kept: Receiver<String>,
 }
 
-/// Lines typed at this front.
-struct TypedLines;
+/// Lines typed at earlier fronts, and a channel for those of this one.
+struct TypedLines {
+    earlier: Vec<String>,
+    kept: Sender<String>,
+}
 
 impl EarlierLines for TypedLines {
     fn load(&self) -> Vec<String> {
-        Vec::new()
+        self.earlier.clone()
     }
 
-    fn add(&mut self, _line: &str) {}
+    fn add(&mut self, line: &str) {
+        // Of more at once, the first ones are kept.
+        let _ = self.kept.try_send(line.to_owned());
+    }
 }
 
 impl Prepared {
@@ -62,10 +70,14 @@ impl Prepared {
         // The supervisor handles Ctrl-C. Between two lines nothing else catches it here.
         signal_hook::flag::register(SIGINT, Arc::new(AtomicBool::new(false))).ok()?;
         let (activity, members) = (Activity::default(), Members::default());
+        let (sender, kept) = bounded(HISTORY_LINES);
         let options = PromptOptions {
             prompt: "> ",
             members: members.clone(),
-            history: Box::new(TypedLines),
+            history: Box::new(TypedLines {
+                earlier: setup.typed.clone(),
+                kept: sender,
+            }),
             offers: command::is_of_agent,
         };
         let (editor, printer) = open_editor(options, activity.clone()).ok()?;
@@ -75,6 +87,7 @@ impl Prepared {
             activity,
             members,
             style: Style::of_terminal(setup.chat.is_timed),
+            kept,
         })
     }
 
@@ -97,6 +110,7 @@ impl Prepared {
             members: self.members,
             paste: Paste::new(Some(self.activity.clone())),
             is_asked: false,
+            kept: self.kept,
             typed,
             proceed,
         };
@@ -148,6 +162,7 @@ pub struct Prompt {
     pub paste: Paste,
     /// True if the user was asked about running commands and has not answered.
     pub is_asked: bool,
+    kept: Receiver<String>,
     typed: Receiver<Vec<Typed>>,
     /// Lets the thread read the next line.
     proceed: Sender<()>,
@@ -157,6 +172,11 @@ impl Prompt {
     /// Returns what was typed as the last line, if there is a new one. Call [`proceed`](Self::proceed) when it is processed.
     pub fn take(&self) -> Option<Vec<Typed>> {
         self.typed.try_recv().ok()
+    }
+
+    /// Returns lines for the line editor of a later front.
+    pub fn kept(&self) -> impl Iterator<Item = String> {
+        self.kept.try_iter()
     }
 
     /// Lets the next line be read.

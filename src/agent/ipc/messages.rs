@@ -78,6 +78,8 @@ pub struct Setup {
     pub chat: ChatOutput,
     /// On if a terminal is to have a prompt, unless its user has left that.
     pub prompt: Switch,
+    /// Lines typed at the prompt before, oldest first.
+    pub typed: Vec<String>,
     /// History of the chat.
     pub history: SavedHistory,
     /// Number of the next job.
@@ -240,6 +242,8 @@ pub enum ToSupervisor {
     Counted(u64, Box<FrontCounts>),
     /// The front has a prompt on the terminal from now on, or its user has left it.
     Prompt(Switch),
+    /// Keep a line typed at the prompt for the line editor of a later front.
+    Typed(String),
     /// Somebody at the prompt was asked about running commands, and the agent does not end.
     Stays,
     /// The agent is to end, as somebody at its terminal has asked.

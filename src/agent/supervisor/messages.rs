@@ -141,6 +141,7 @@ impl Supervisor {
                 },
             ),
             ToSupervisor::Prompt(prompt) => self.terminal.on_prompt(prompt),
+            ToSupervisor::Typed(line) => self.keep_typed(&line),
             ToSupervisor::Stays => self.terminal.on_stays(),
             ToSupervisor::ShutDown | ToSupervisor::Closed => {}
         }

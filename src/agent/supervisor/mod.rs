@@ -52,6 +52,7 @@ mod tally;
 mod task_process;
 mod terminal;
 mod tokens;
+pub mod typed_lines;
 mod watch;
 
 pub use chat_history::ChatHistorySettings;
@@ -355,6 +356,7 @@ impl Supervisor {
                 is_timed: true,
             },
             prompt: self.terminal.prompt(),
+            typed: self.terminal.typed.all(),
             plain: Plain::Off,
             policy: match self.policy.files() {
                 Some(files) => Feed::Files(Box::new(files)),

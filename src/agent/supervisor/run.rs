@@ -415,6 +415,7 @@ impl Supervisor {
 
     fn record_end_of_agent(&mut self) {
         self.finish_chat_history(Clock.now());
+        self.terminal.typed.finish();
         let counts = self.records.counts;
         log::write_end(counts);
         self.records.send(&Record::of_agent(counts.event()));

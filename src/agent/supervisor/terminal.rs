@@ -7,6 +7,7 @@ use rustix::stdio::stdin;
 use rustix::termios::{Termios, tcgetattr};
 
 use super::Supervisor;
+use super::typed_lines::TypedLines;
 use crate::agent::ipc::ToFront;
 use crate::agent::switch::Switch;
 use crate::saved_mode;
@@ -22,6 +23,8 @@ pub(super) struct Terminal {
     is_left: bool,
     /// True if the user was asked because of Ctrl-C, and has not answered.
     is_asked: bool,
+    /// Lines typed at the prompt.
+    pub(super) typed: TypedLines,
 }
 
 impl Terminal {

@@ -36,7 +36,7 @@ use crate::agent::ipc::FRONT;
 use crate::agent::sandbox::{PROBE, probe_main};
 use crate::agent::supervisor::chat_history::writer;
 use crate::agent::supervisor::handover::{LAUNCHER, TRIAL, launch};
-use crate::agent::supervisor::{guard, policy_worker};
+use crate::agent::supervisor::{guard, policy_worker, typed_lines};
 use crate::agent::{bot, front, recorder, services};
 use crate::message::status::{AGENT_FAILURE, INTERNAL, SUCCESS};
 
@@ -120,6 +120,10 @@ pub fn main() -> ExitCode {
         Some(name) if name == policy_worker::NAME => std::process::exit(work().into()),
         Some(name) if name == writer::NAME => {
             let done = writer::main(&args).is_ok();
+            std::process::exit(if done { SUCCESS } else { INTERNAL }.into());
+        }
+        Some(name) if name == typed_lines::NAME => {
+            let done = typed_lines::main(&args).is_ok();
             std::process::exit(if done { SUCCESS } else { INTERNAL }.into());
         }
         _ => {}

@@ -83,6 +83,7 @@ pub fn run(args: &ServeArgs) -> Result<u8> {
             },
             is_timed: !args.no_time,
         },
+        typed: files.agent.state_dir().join("prompt_history"),
     };
     let audit = demand.map(|demand| AuditSender::new(records, demand, 1));
 

@@ -11,12 +11,13 @@ use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use udpagent::process::MARKER;
 
 /// Names of the agent's own processes, as the system shows them; `exe` until they have set theirs.
-const HELPERS: [&str; 6] = [
+const HELPERS: [&str; 7] = [
     "udpagent-record",
     "udpagent-front",
     "udpagent-guard",
     "udpagent-bot",
     "udpagent-chat",
+    "udpagent-lines",
     "exe",
 ];
 
