@@ -105,6 +105,13 @@ impl Here {
         });
     }
 
+    /// Waits until the question was asked so many times.
+    fn asked(&self, times: usize) {
+        let screen = || self.terminal.tmux(&["capture-pane", "-p", "-J"]);
+        let asked = || screen().matches("end / leave / stay?").count();
+        eventually("the question", || asked() == times);
+    }
+
     /// Waits until the last row is a prompt with this text.
     fn typed(&self, text: &str) {
         let prompt = format!("> {text}");
@@ -196,6 +203,28 @@ fn lines_typed_at_the_agent_are_there_after_a_restart_and_for_another_front() {
 
 #[test]
 #[ignore = "needs tmux"]
+fn lines_of_the_log_appear_above_the_prompt_of_an_agent() {
+    let terminal = Terminal::new();
+    let target = format!("127.0.0.1:{}", port_to_keep());
+    terminal.line(&format!("clear; udpagent -v --name hall --bind {target}"));
+    terminal.is("the prompt", |screen| {
+        screen.trim_end().lines().last() == Some(">") && screen.contains(" sandbox: ")
+    });
+    terminal.tmux(&["send-keys", "-l", "half a line"]);
+    let is_typed = |screen: &str| screen.trim_end().lines().last() == Some("> half a line");
+    terminal.is("the line", is_typed);
+    let ping = terminal.user.udpctl(["ping", &target]).outcome();
+    assert_eq!(ping.status, 0, "{}", ping.stderr);
+    terminal.is("the log above the line", |screen| {
+        screen.contains("session ") && is_typed(screen) && screen.matches("half a").count() == 1
+    });
+    terminal.keys(&["C-u"]);
+    terminal.line("quit");
+    terminal.prompt();
+}
+
+#[test]
+#[ignore = "needs tmux"]
 fn messages_at_the_agent_have_the_time_and_names_their_colour() {
     let here = Here::new("");
     let mut ann = here.member("ann", &[]);
@@ -229,9 +258,8 @@ fn quit_asks_before_commands_end_and_stay_keeps_them() {
     here.told("* type end to end them and the agent, leave to close this prompt, or stay");
     screen.line("stay");
     here.told("* the agent goes on");
-    screen.line("clear");
     screen.keys(&["C-d"]);
-    here.told("end / leave / stay?");
+    here.asked(2);
     screen.keys(&["Enter"]);
     screen.is("it goes on", |screen| {
         screen.matches("* the agent goes on").count() == 2
@@ -269,7 +297,18 @@ fn after_leave_the_agent_runs_on_and_prints_lines_without_a_prompt() {
     ann.type_in("anybody?\n");
     here.told("ann(owner): anybody?");
     screen.line("not said");
+    // As before, also with another front.
+    let (agent, name) = (here.agent(), "udpagent-front");
+    let front = helper(agent, name).unwrap();
+    kill_process(front, Signal::KILL).unwrap();
+    eventually("another front", || {
+        helper(agent, name).is_some_and(|other| other != front)
+    });
+    ann.type_in("still anybody?\n");
+    here.told("ann(owner): still anybody?");
+    screen.line("not said either");
     assert!(command.is_running());
+    assert_eq!(here.mode(), here.mode);
     // Without a prompt Ctrl-C asks nothing.
     screen.keys(&["C-c"]);
     screen.prompt();
@@ -294,11 +333,8 @@ fn ctrl_c_at_the_prompt_of_an_agent_asks_once() {
     here.told("end / leave / stay?");
     screen.line("stay");
     here.told("* the agent goes on");
-    screen.line("clear");
     screen.keys(&["C-c"]);
-    screen.is("the second question", |screen| {
-        screen.matches("end / leave / stay?").count() == 2
-    });
+    here.asked(2);
     screen.keys(&["C-c"]);
     screen.prompt();
     here.is_restored();

@@ -53,6 +53,11 @@ impl Thread {
         let Some(mut prompt) = self.prompt.take() else {
             return;
         };
+        if prompt.take_continued()
+            && let Some(printer) = &self.printer
+        {
+            printer.redraw();
+        }
         if let Some(typed) = prompt.take() {
             for line in prompt.kept() {
                 self.service.processes().send(&ToSupervisor::Typed(line));

@@ -17,10 +17,11 @@ use crate::net::Command;
 use crate::time::Instant;
 
 impl Thread {
-    /// Shows the chat on stdout and reads typed lines from stdin, with a prompt if there is to be one.
+    /// Shows the chat on stdout and reads typed lines from stdin, with a prompt if there is to be one. `reads` is
+    /// off if the user has left the prompt.
     pub(super) fn open_terminal(
         &mut self,
-        format: LogFormat,
+        (format, reads): (LogFormat, Switch),
         prompt: Option<Prepared>,
         wake: impl Fn() + Send + 'static,
     ) -> io::Result<()> {
@@ -39,7 +40,9 @@ impl Thread {
             LogFormat::Json => Line::to_json,
         };
         self.printer = Some(Printer::start(write)?);
-        self.typed = terminal::read_input(wake)?;
+        if reads == Switch::On {
+            self.typed = terminal::read_input(wake)?;
+        }
         Ok(())
     }
 

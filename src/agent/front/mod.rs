@@ -136,7 +136,7 @@ pub fn serve(
     let mut thread = Thread::new(event_poll, service, net, policy, records, log.clone())?;
     thread.open_bot(parts.bot, wake.clone())?;
     if parts.terminal {
-        thread.open_terminal(setup.chat.format, prompt, wake)?;
+        thread.open_terminal((setup.chat.format, setup.prompt), prompt, wake)?;
     }
     let end = thread.run();
     if let Some(log) = log {

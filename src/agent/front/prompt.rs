@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::stdio::{stdin, stdout};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::ExternalPrinter;
-use signal_hook::consts::SIGINT;
+use signal_hook::consts::{SIGCONT, SIGINT};
 
 use crate::agent::config::LogFormat;
 use crate::agent::ipc::Setup;
@@ -39,6 +39,7 @@ pub struct Prepared {
     members: Members,
     style: Style,
     kept: Receiver<String>,
+    continued: Arc<AtomicBool>,
 }
 
 /// Lines typed at earlier fronts, and a channel for those of this one.
@@ -69,6 +70,8 @@ impl Prepared {
         }
         // The supervisor handles Ctrl-C. Between two lines nothing else catches it here.
         signal_hook::flag::register(SIGINT, Arc::new(AtomicBool::new(false))).ok()?;
+        let continued = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGCONT, Arc::clone(&continued)).ok()?;
         let (activity, members) = (Activity::default(), Members::default());
         let (sender, kept) = bounded(HISTORY_LINES);
         let options = PromptOptions {
@@ -88,6 +91,7 @@ impl Prepared {
             members,
             style: Style::of_terminal(setup.chat.is_timed),
             kept,
+            continued,
         })
     }
 
@@ -111,6 +115,7 @@ impl Prepared {
             paste: Paste::new(Some(self.activity.clone())),
             is_asked: false,
             kept: self.kept,
+            continued: self.continued,
             typed,
             proceed,
         };
@@ -163,6 +168,8 @@ pub struct Prompt {
     /// True if the user was asked about running commands and has not answered.
     pub is_asked: bool,
     kept: Receiver<String>,
+    /// Set by SIGCONT: another process has written to the terminal. The signal interrupts the loop of the front.
+    continued: Arc<AtomicBool>,
     typed: Receiver<Vec<Typed>>,
     /// Lets the thread read the next line.
     proceed: Sender<()>,
@@ -177,6 +184,11 @@ impl Prompt {
     /// Returns lines for the line editor of a later front.
     pub fn kept(&self) -> impl Iterator<Item = String> {
         self.kept.try_iter()
+    }
+
+    /// Returns true, once for each SIGCONT, if the prompt is to be drawn again.
+    pub fn take_continued(&self) -> bool {
+        self.continued.swap(false, Ordering::SeqCst) && self.activity.is_editing()
     }
 
     /// Lets the next line be read.

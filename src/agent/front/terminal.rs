@@ -52,12 +52,17 @@ struct Waiting {
     is_closed: bool,
 }
 
+/// Moves up by a row. With the line feed behind it, the line editor draws its line anew and nothing else changes.
+const REDRAW: &str = "\x1b[A";
+
 /// A line, or a gap between lines.
 #[derive(Debug)]
 enum Entry {
     Line(Line),
     /// Note for the user of a prompt; already escaped.
     Note(String),
+    /// The prompt is drawn again.
+    Redraw,
     /// Number of lines that were dropped here.
     Missed(u64),
 }
@@ -65,6 +70,9 @@ enum Entry {
 impl Waiting {
     /// Adds a line or a note. If there are too many, it is counted where it is missing.
     fn push(&mut self, entry: Entry) {
+        if matches!(entry, Entry::Redraw) && !self.entries.is_empty() {
+            return;
+        }
         if self.entries.len() < limits::TERMINAL_LINES {
             self.entries.push_back(entry);
         } else if let Some(Entry::Missed(lines)) = self.entries.back_mut() {
@@ -130,6 +138,7 @@ impl Printer {
                     let text = match entry {
                         Entry::Line(line) => write(&line),
                         Entry::Note(words) => format!("* {words}"),
+                        Entry::Redraw => REDRAW.to_owned(),
                         Entry::Missed(lines) => write(&Line::NotShown { lines }),
                     };
                     // A daemon continues when its output is closed.
@@ -147,6 +156,11 @@ impl Printer {
     /// Queues a note in the same way; already escaped.
     pub fn note(&self, words: String) {
         self.push(Entry::Note(words));
+    }
+
+    /// Lets the prompt be drawn again, unless so much waits to be shown that it is anyway.
+    pub fn redraw(&self) {
+        self.push(Entry::Redraw);
     }
 
     fn push(&self, entry: Entry) {

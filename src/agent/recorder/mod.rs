@@ -17,6 +17,7 @@
 //! Invariant: a producer never waits for the recorder, except for a bounded time at its start and its end.
 
 mod audit_sender;
+mod beside_prompt;
 mod frame;
 pub mod limits;
 pub mod log_format;

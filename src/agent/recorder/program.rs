@@ -23,6 +23,7 @@ use rustix::net::{
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use tracing_subscriber::filter::LevelFilter;
 
+use super::beside_prompt;
 use super::frame::{Answer, Assembler, PACKET, Wanted};
 use super::limits::{LAST_LINES, LINE, RECORD};
 use super::log_format::Lines;
@@ -297,7 +298,7 @@ fn write_lines(logs: Vec<OwnedFd>) {
             };
             if let Some(message) = assembler.push(&packet[..length]) {
                 // Without standard error there is nothing to report this to.
-                let _ = audit::write_stderr(printable(&message.bytes).as_bytes());
+                let _ = beside_prompt::write(&printable(&message.bytes));
             }
             true
         });
