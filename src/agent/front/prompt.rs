@@ -16,8 +16,10 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::ExternalPrinter;
 use signal_hook::consts::{SIGCONT, SIGINT};
 
+use super::terminal::REDRAW;
 use crate::agent::config::LogFormat;
 use crate::agent::ipc::Setup;
+use crate::agent::limits;
 use crate::agent::switch::Switch;
 use crate::prompt::activity::Activity;
 use crate::prompt::command::{self, Typed};
@@ -201,10 +203,19 @@ impl Prompt {
     pub fn deadline(&self) -> Option<Instant> {
         self.paste.deadline()
     }
+
+    /// Lets the line editor give the terminal back, so that it draws nothing afterwards: for it, a signal of this process is
+    /// Ctrl-C. Waits for that for a bounded time, because the terminal may be stopped.
+    fn end_editing(&self) {
+        if self.activity.is_editing() && signal_hook::low_level::raise(SIGINT).is_ok() {
+            let _ = self.typed.recv_timeout(limits::LAST_LINES);
+        }
+    }
 }
 
 impl Drop for Prompt {
     fn drop(&mut self) {
+        self.end_editing();
         // Without waiting for a terminal that is stopped.
         let _ = tcsetattr(stdin(), OptionalActions::Now, &self.before);
         saved_mode::set(None);
@@ -221,6 +232,13 @@ impl Drop for Prompt {
 pub struct AbovePrompt {
     printer: Box<dyn ExternalPrinter + Send>,
     text: String,
+}
+
+/// Waits until the last line is drawn: the line editor takes one line after the other.
+impl Drop for AbovePrompt {
+    fn drop(&mut self) {
+        let _ = self.printer.print(format!("{REDRAW}\n"));
+    }
 }
 
 impl Write for AbovePrompt {

@@ -53,7 +53,7 @@ struct Waiting {
 }
 
 /// Moves up by a row. With the line feed behind it, the line editor draws its line anew and nothing else changes.
-const REDRAW: &str = "\x1b[A";
+pub(super) const REDRAW: &str = "\x1b[A";
 
 /// A line, or a gap between lines.
 #[derive(Debug)]
@@ -144,6 +144,8 @@ impl Printer {
                     // A daemon continues when its output is closed.
                     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
                 }
+                // It may have to wait for the last line.
+                drop(out);
             })?;
         Ok(printer)
     }
