@@ -16,12 +16,32 @@ struct Inner {
     /// Number of times that the editor has written rows which stay on the screen.
     rows: AtomicU64,
     last_key: Mutex<Option<Instant>>,
+    /// True while nothing is typed.
+    is_empty: AtomicBool,
+    /// Line that was finished last.
+    finished: Mutex<String>,
 }
 
 impl Activity {
     /// Notes a change of the line.
-    pub fn on_key(&self) {
+    pub fn on_key(&self, line: &str) {
+        self.0.is_empty.store(line.is_empty(), Ordering::SeqCst);
         *self.last_key_slot() = Some(Instant::now());
+    }
+
+    /// Returns true while nothing is typed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty.load(Ordering::SeqCst)
+    }
+
+    /// Notes a finished line, which stays above the next prompt.
+    pub fn on_line(&self, line: &str) {
+        line.clone_into(&mut self.finished_slot());
+    }
+
+    /// Returns true if a line is the one that was finished last.
+    pub fn is_last_line(&self, line: &str) -> bool {
+        *self.finished_slot() == line
     }
 
     /// Notes that the editor leaves rows on the screen, such as a finished line.
@@ -47,6 +67,13 @@ impl Activity {
     /// Returns the time of the last change of a line.
     pub fn last_key(&self) -> Option<Instant> {
         *self.last_key_slot()
+    }
+
+    fn finished_slot(&self) -> std::sync::MutexGuard<'_, String> {
+        self.0
+            .finished
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn last_key_slot(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {

@@ -18,6 +18,8 @@ pub enum Command {
     },
     /// Run a command line on the agent.
     Exec(String),
+    /// Cancel the command that runs.
+    Cancel,
     /// List the commands.
     Help,
 }
@@ -50,12 +52,13 @@ const COMMANDS: &[(&str, &str)] = &[
         "/exec ARGV",
         "run a command on the agent; only you see its output",
     ),
+    ("/cancel", "cancel the command of /exec"),
     ("/help", "list the commands"),
     ("/quit", "leave, as Ctrl-D does"),
 ];
 
 /// Commands of `udpctl` only: the process of the agent that has the prompt starts nothing.
-const WITHOUT_AGENT: [&str; 1] = ["/exec"];
+const WITHOUT_AGENT: [&str; 2] = ["/exec", "/cancel"];
 
 /// Returns true if the agent's prompt has the command of this name.
 pub fn is_of_agent(name: &str) -> bool {
@@ -88,6 +91,7 @@ pub fn parse(line: &str) -> Option<Typed> {
         "" => return None,
         "quit" | "/quit" => Typed::Leave,
         "/who" => Typed::Command(Command::Who),
+        "/cancel" => Typed::Command(Command::Cancel),
         "/help" => Typed::Command(Command::Help),
         escaped if escaped.starts_with("//") => Typed::Line(line.replacen("//", "/", 1)),
         command if command.starts_with('/') => Typed::Unknown(command.to_owned()),

@@ -105,7 +105,7 @@ impl Hinter for PromptHelper {
     fn hint(&self, line: &str, pos: usize, _context: &Context<'_>) -> Option<String> {
         let (before, behind) = line.split_at(pos);
         *self.line.borrow_mut() = (before.to_owned(), behind.to_owned());
-        self.activity.on_key();
+        self.activity.on_key(line);
         None
     }
 }

@@ -21,6 +21,9 @@ use super::completion::{Members, PromptHelper};
 use super::limits;
 use super::line_history::EarlierLines;
 
+/// Text before the line in a chat.
+pub const PROMPT: &str = "> ";
+
 /// Settings of a prompt.
 pub struct PromptOptions {
     /// Text before the line.
@@ -141,6 +144,7 @@ impl LineEditor {
             }
             Ok(text) => {
                 self.take_line();
+                activity.on_line(&text);
                 self.remember(&text);
                 parse(&text)
             }

@@ -33,6 +33,16 @@ impl Style {
         }
     }
 
+    /// Returns the mark of a line that is delivered.
+    pub fn delivered(&self) -> String {
+        let mark = "\u{2713}";
+        if self.is_colored {
+            format!("\x1b[2m{mark}\x1b[m")
+        } else {
+            mark.to_owned()
+        }
+    }
+
     /// Returns a name in its colour. `shown` is the name, escaped.
     pub fn name(&self, name: &str, shown: &str) -> String {
         if self.is_colored {

@@ -22,6 +22,29 @@ fn time_in(here: &Terminal, zone: &str) -> String {
 
 #[test]
 #[ignore = "needs tmux"]
+fn a_delivered_line_has_a_mark() {
+    let here = Terminal::new();
+    let mut agent = here.user.agent();
+    chat(&here, &mut agent, "ann", "NO_COLOR=1", "--no-time");
+    for line in ["hello", "/me waves", "//etc"] {
+        here.line(line);
+        let marked = format!("\n> {line} \u{2713}\n>");
+        here.is("the mark", |screen| screen.contains(&marked));
+    }
+    // One of several rows stays as it is, and is named below.
+    here.line(&"long ".repeat(40));
+    here.is("its name", |screen| {
+        screen.contains("\n* delivered: long long")
+    });
+    here.line("/msg nobody hello");
+    here.shows("* not delivered (nobody here is named nobody): /msg nobody hello");
+    assert!(!here.screen().contains("hello \u{2713}\n* not"));
+    here.keys(&["C-d"]);
+    here.prompt();
+}
+
+#[test]
+#[ignore = "needs tmux"]
 fn names_have_colours_and_messages_the_local_time_on_a_terminal() {
     let here = Terminal::new();
     let mut agent = here.user.agent();
@@ -221,18 +244,26 @@ fn exec_in_a_chat_goes_on_beside_messages_is_bounded_and_is_canceled_on_leaving(
         here.line("/exec yes");
         here.is("the output", |screen| screen.contains("\n| y\n"));
         here.line("/exec true");
-        here.shows("* a command is running; /exec again when it has ended");
+        here.shows("* a command is running; /exec again when it has ended, or /cancel it");
         here.line(&format!("still here {leave}"));
         let said = format!("ann(owner): still here {leave}");
         agent.child.stdout_line(|line| line == said);
         here.keys(&[leave]);
-        here.shows("* /exec yes: canceled, as the chat is left");
+        here.shows("* /exec yes: canceling, as the chat is left");
         here.shows("* /exec yes: canceled");
         here.prompt();
         let jobs = here.user.udpctl(["jobs", &target]).outcome();
         assert!(!String::from_utf8_lossy(&jobs.stdout).contains("yes"));
         chat(&here, &mut agent, "ann", "", "");
     }
+    here.line("/cancel");
+    here.shows("* no command of /exec is running");
+    here.line("/exec yes");
+    here.is("the output", |screen| screen.contains("\n| y\n"));
+    here.line("/cancel");
+    here.shows("* /exec yes: canceled");
+    here.line("/exec echo next");
+    here.shows("* /exec echo: exited with status 0");
     here.keys(&["C-d"]);
     here.prompt();
 }

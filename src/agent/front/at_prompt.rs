@@ -131,7 +131,7 @@ impl Thread {
                 Typed::Command(Command::Msg { to, text }) => self.whisper(&to, &text),
                 Typed::Command(Command::Help) => self.help(),
                 Typed::Command(Command::Who) => self.who(),
-                Typed::Command(Command::Exec(_)) => self.note(
+                Typed::Command(Command::Exec(_) | Command::Cancel) => self.note(
                     "/exec is a command of udpctl chat: the agent's own chat starts nothing; use a shell".into(),
                 ),
                 Typed::Unknown(command) => {

@@ -25,7 +25,7 @@ use crate::prompt::activity::Activity;
 use crate::prompt::command::{self, Typed};
 use crate::prompt::completion::Members;
 use crate::prompt::editor::{
-    LineEditor, PromptOptions, SuspendKey, is_possible, keep_typed_ahead, open_editor,
+    LineEditor, PROMPT, PromptOptions, SuspendKey, is_possible, keep_typed_ahead, open_editor,
 };
 use crate::prompt::limits::HISTORY_LINES;
 use crate::prompt::line_history::EarlierLines;
@@ -77,7 +77,7 @@ impl Prepared {
         let (activity, members) = (Activity::default(), Members::default());
         let (sender, kept) = bounded(HISTORY_LINES);
         let options = PromptOptions {
-            prompt: "> ",
+            prompt: PROMPT,
             members: members.clone(),
             history: Box::new(TypedLines {
                 earlier: setup.typed.clone(),

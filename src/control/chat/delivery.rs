@@ -1,9 +1,10 @@
 //! News about delivery and about a silent agent, for a person.
 //!
-//! Not the receipts themselves. Invariants: a line that is not delivered within [`limits::RECEIPT_LATE`] is named, and its
+//! Not the receipts themselves. Invariants: a line that is delivered alone is marked, and of several the number is shown; one that is not delivered within [`limits::RECEIPT_LATE`] is named, and its
 //! delivery, too; while the agent is silent, the time since it was heard is shown.
 
 use std::collections::VecDeque;
+use std::mem::take;
 use std::time::{Duration, Instant};
 
 use super::ChatLoop;
@@ -22,28 +23,52 @@ pub(super) struct Delivery {
     late_to: u64,
     /// Messages named as late since all were delivered.
     late: u64,
+    /// Messages with a receipt since all were delivered, and the last one that was sent, as it was typed.
+    delivered: u64,
+    last: (u64, String),
     /// Time at which the agent was heard last, while it is silent.
     last_heard: Option<Instant>,
 }
 
+/// News about delivery.
+#[derive(PartialEq, Eq, Debug)]
+enum News {
+    None,
+    /// All are delivered that were named as late; their number.
+    Late(u64),
+    /// The only message under way is delivered; as it was typed.
+    One(String),
+    /// All messages under way are delivered; their number.
+    Several(u64),
+}
+
 impl Delivery {
-    /// Notes a message.
-    pub(super) fn on_sent(&mut self, number: u64, now: Instant) {
+    /// Notes a message, as it was typed.
+    pub(super) fn on_sent(&mut self, number: u64, typed: String, now: Instant) {
         self.sent.push_back((number, now));
+        self.last = (number, typed);
     }
 
-    /// Forgets what has a receipt. `oldest` is the oldest message without one. Returns the number of messages that were
-    /// named as late, once all of them have receipts.
-    fn on_receipt(&mut self, oldest: Option<u64>) -> Option<u64> {
+    /// Forgets what has a receipt. `oldest` is the oldest message without one. Returns what is to be shown of it.
+    fn on_receipt(&mut self, oldest: Option<u64>) -> News {
         let is_done = |number: u64| oldest.is_none_or(|oldest| number < oldest);
-        while self
-            .sent
-            .front()
-            .is_some_and(|(number, _)| is_done(*number))
-        {
+        let mut newest = None;
+        while let Some(&(number, _)) = self.sent.front().filter(|(number, _)| is_done(*number)) {
             self.sent.pop_front();
+            self.delivered += 1;
+            newest = Some(number);
         }
-        (self.late > 0 && is_done(self.late_to - 1)).then(|| std::mem::take(&mut self.late))
+        if self.late > 0 && is_done(self.late_to - 1) {
+            self.delivered = 0;
+            return News::Late(take(&mut self.late));
+        }
+        if !self.sent.is_empty() || self.delivered == 0 {
+            return News::None;
+        }
+        match take(&mut self.delivered) {
+            1 if newest == Some(self.last.0) => News::One(take(&mut self.last.1)),
+            lines => News::Several(lines),
+        }
     }
 
     /// Forgets a message that is not delivered.
@@ -76,14 +101,20 @@ impl Delivery {
 impl ChatLoop<'_> {
     /// Handles a receipt, or a refusal.
     pub(super) fn on_receipt(&mut self) {
-        let delivered = self.delivery.on_receipt(self.chat.oldest());
-        if let Some(lines) = delivered
-            && self.screen.is_terminal()
-        {
-            self.screen.note(&match lines {
-                1 => "the line is delivered now".to_owned(),
-                lines => format!("the {lines} lines are delivered now"),
-            });
+        let news = self.delivery.on_receipt(self.chat.oldest());
+        if !self.screen.is_terminal() {
+            return;
+        }
+        match news {
+            News::None => {}
+            News::Late(1) => self.screen.note("the line is delivered now"),
+            News::Late(lines) => {
+                let words = format!("the {lines} lines are delivered now");
+                self.screen.note(&words);
+            }
+            News::One(line) => self.screen.delivered(line, self.style.delivered()),
+            News::Several(1) => self.screen.status("1 line is delivered"),
+            News::Several(lines) => self.screen.status(&format!("{lines} lines are delivered")),
         }
     }
 
@@ -159,18 +190,41 @@ mod tests {
         let late = start + limits::RECEIPT_LATE;
         let mut delivery = Delivery::default();
         for number in 0..3 {
-            delivery.on_sent(number, start);
+            delivery.on_sent(number, number.to_string(), start);
         }
         assert_eq!(delivery.take_late(start), 0..0);
-        assert_eq!(delivery.on_receipt(Some(1)), None);
+        assert_eq!(delivery.on_receipt(Some(1)), News::None);
         assert_eq!(delivery.take_late(late), 0..2);
         assert_eq!(delivery.take_late(late), 2..2);
-        delivery.on_sent(3, late);
-        assert_eq!(delivery.on_receipt(Some(2)), None);
+        delivery.on_sent(3, "3".into(), late);
+        assert_eq!(delivery.on_receipt(Some(2)), News::None);
         assert_eq!(delivery.take_late(late), 1..1);
-        assert_eq!(delivery.on_receipt(Some(3)), Some(2));
-        assert_eq!(delivery.on_receipt(None), None);
+        assert_eq!(delivery.on_receipt(Some(3)), News::Late(2));
+        assert_eq!(delivery.on_receipt(None), News::One("3".into()));
+        assert_eq!(delivery.on_receipt(None), News::None);
         assert_eq!(delivery.take_late(late + limits::RECEIPT_LATE), 0..0);
+    }
+
+    #[test]
+    fn a_line_alone_is_shown_as_delivered_and_several_are_counted_when_all_are() {
+        let now = Instant::now();
+        let mut delivery = Delivery::default();
+        let send = |delivery: &mut Delivery, number: u64| {
+            delivery.on_sent(number, number.to_string(), now);
+        };
+        send(&mut delivery, 0);
+        assert_eq!(delivery.on_receipt(None), News::One("0".into()));
+        for number in 1..4 {
+            send(&mut delivery, number);
+        }
+        assert_eq!(delivery.on_receipt(Some(2)), News::None);
+        assert_eq!(delivery.on_receipt(None), News::Several(3));
+        // One that is refused is not marked in the place of another.
+        send(&mut delivery, 4);
+        send(&mut delivery, 5);
+        assert_eq!(delivery.on_receipt(Some(5)), News::None);
+        delivery.on_refused(5);
+        assert_eq!(delivery.on_receipt(None), News::Several(1));
     }
 
     #[test]
@@ -179,16 +233,16 @@ mod tests {
         let late = start + limits::RECEIPT_LATE;
         let mut delivery = Delivery::default();
         for number in 0..2 {
-            delivery.on_sent(number, start);
+            delivery.on_sent(number, number.to_string(), start);
         }
         assert_eq!(delivery.take_late(late), 0..2);
         delivery.on_refused(0);
-        assert_eq!(delivery.on_receipt(Some(1)), None);
-        assert_eq!(delivery.on_receipt(None), Some(1));
-        delivery.on_sent(2, start);
+        assert_eq!(delivery.on_receipt(Some(1)), News::None);
+        assert_eq!(delivery.on_receipt(None), News::Late(1));
+        delivery.on_sent(2, "2".into(), start);
         assert_eq!(delivery.take_late(late), 0..1);
         delivery.on_refused(2);
-        assert_eq!(delivery.on_receipt(None), None);
+        assert_eq!(delivery.on_receipt(None), News::None);
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl ChatLoop<'_> {
     /// Runs a command line of the user.
     pub(super) fn exec(&mut self, line: &str) {
         if self.running.is_some() {
-            let words = "a command is running; /exec again when it has ended";
+            let words = "a command is running; /exec again when it has ended, or /cancel it";
             return self.screen.note(words);
         }
         let Some(argv) = shlex::split(line) else {
@@ -99,13 +99,25 @@ impl ChatLoop<'_> {
         }
     }
 
+    /// Cancels the command that runs, as the user requests.
+    pub(super) fn cancel(&mut self) {
+        if self.running.is_none() {
+            return self.screen.note("no command of /exec is running");
+        }
+        self.cancel_because("");
+    }
+
     /// Cancels the command that runs, because the chat is left.
     pub(super) fn cancel_command(&mut self) {
+        self.cancel_because(", as the chat is left");
+    }
+
+    fn cancel_because(&mut self, reason: &str) {
         if let Some(running) = &mut self.running
             && !std::mem::replace(&mut running.is_canceled, true)
         {
             running.job.cancel();
-            let words = format!("/exec {}: canceled, as the chat is left", running.program);
+            let words = format!("/exec {}: canceling{reason}", running.program);
             self.screen.note(&words);
             self.proceed();
         }

@@ -39,8 +39,12 @@ impl ChatLoop<'_> {
             Kind::Private { to } => to.len(),
             Kind::Text | Kind::Answer | Kind::Action => 0,
         };
+        let mut typed = kind.typed(text).into_owned();
+        if kind == Kind::Text && text.starts_with('/') {
+            typed.insert(0, '/');
+        }
         if let Ok(number) = self.chat.say_as(kind, text.to_owned()) {
-            self.delivery.on_sent(number, Instant::now());
+            self.delivery.on_sent(number, typed, Instant::now());
             return;
         }
         let reason = if name > MEMBER_NAME {
@@ -68,6 +72,7 @@ impl ChatLoop<'_> {
             Typed::Command(Command::Help) => self.screen.help(),
             Typed::Command(Command::Who) => self.who(),
             Typed::Command(Command::Exec(line)) => self.exec(&line),
+            Typed::Command(Command::Cancel) => self.cancel(),
             Typed::Unknown(command) => self.screen.unknown(&command),
             Typed::Leave => self.leave(),
             Typed::End => {

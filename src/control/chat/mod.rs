@@ -103,7 +103,7 @@ pub fn signals() -> &'static [i32] {
 pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8> {
     let members = Members::default();
     let screen = Screen::open(PromptOptions {
-        prompt: "> ",
+        prompt: editor::PROMPT,
         members: members.clone(),
         history: Box::new(LineHistory::new(options.history.clone())),
         offers: |_| true,

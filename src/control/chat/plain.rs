@@ -213,7 +213,7 @@ impl PlainChat<'_> {
                 self.screen
                     .note(&format!("plain text has no members; sent to {address}"));
             }
-            Typed::Command(Command::Exec(_)) => {
+            Typed::Command(Command::Exec(_) | Command::Cancel) => {
                 self.screen
                     .note("plain text runs no commands; see udpctl exec");
             }

@@ -112,6 +112,15 @@ impl Screen {
         }
     }
 
+    /// Marks a line of the user as delivered. Only at a prompt.
+    pub(super) fn delivered(&mut self, line: String, mark: String) {
+        // What waits is shown between the line and its mark.
+        if self.is_terminal() && self.waiting.is_empty() {
+            self.waiting.push_back(Shown::Delivered { line, mark });
+            let _ = self.flush();
+        }
+    }
+
     /// Returns what the user does at the prompt, if there is one.
     pub(super) fn activity(&self) -> Option<Activity> {
         self.prompt.as_ref().map(|prompt| prompt.activity.clone())
@@ -258,7 +267,7 @@ fn write_line(line: Shown) -> io::Result<()> {
             let _ = io::stderr().write_all(line.as_bytes());
             Ok(())
         }
-        Shown::Status(_) | Shown::Redraw => Ok(()),
+        Shown::Status(_) | Shown::Delivered { .. } | Shown::Redraw => Ok(()),
     }
 }
 

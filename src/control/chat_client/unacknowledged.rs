@@ -24,6 +24,18 @@ pub enum Kind {
     },
 }
 
+impl Kind {
+    /// Returns the line that a person types to send a text.
+    #[must_use]
+    pub fn typed<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self {
+            Self::Text | Self::Answer => Cow::Borrowed(text),
+            Self::Action => format!("/me {text}").into(),
+            Self::Private { to } => format!("/msg {to} {text}").into(),
+        }
+    }
+}
+
 /// A message without a receipt.
 #[derive(Clone, Debug)]
 pub(super) struct Unacknowledged {
@@ -43,11 +55,7 @@ impl Unacknowledged {
 
     /// Returns the line that a person types to send it.
     pub(super) fn typed(&self) -> Cow<'_, str> {
-        match &self.kind {
-            Kind::Text | Kind::Answer => Cow::Borrowed(&self.text),
-            Kind::Action => format!("/me {}", self.text).into(),
-            Kind::Private { to } => format!("/msg {to} {}", self.text).into(),
-        }
+        self.kind.typed(&self.text)
     }
 
     /// Returns the request that sends it.

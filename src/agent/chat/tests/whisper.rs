@@ -139,6 +139,38 @@ fn a_private_message_to_nobody_is_refused_with_the_name_and_passed_to_nobody() {
 }
 
 #[test]
+fn the_agents_user_sends_private_messages_to_a_name_and_actions_to_all() {
+    let mut scene = Scene::with(&["ann", "bob", "bob"]);
+    let private =
+        |scene: &mut Scene, to: &str| scene.chat.on_typed_private(to, "psst", &mut scene.outbox);
+    assert_eq!(private(&mut scene, "bob"), Ok(1));
+    assert_eq!(scene.heard(2), [whispered("host", "psst")]);
+    assert_eq!([scene.heard(1), scene.heard(3)], [[], []]);
+    let nobody = private(&mut scene, "bo").unwrap_err();
+    assert_eq!(nobody, "nobody here is named bo");
+    let long = "x".repeat(CHAT_TEXT + 1);
+    let refused = scene.chat.on_typed_private("bob", &long, &mut scene.outbox);
+    assert!(refused.is_err());
+    scene.chat.on_typed_action(NOW, "waves", &mut scene.outbox);
+    for member in 1..=3 {
+        let heard = scene.heard(member);
+        let [
+            Reply::Said {
+                from,
+                text,
+                action: true,
+                ..
+            },
+        ] = &heard[..]
+        else {
+            panic!("{heard:?}")
+        };
+        assert_eq!((&from[..], &text[..]), ("host", "waves"));
+    }
+    assert_eq!(scene.chat.poll_line(), None);
+}
+
+#[test]
 fn a_private_message_stays_in_its_room() {
     let mut scene = Scene::with(&["ann"]);
     let room: Option<RoomName> = "build".parse().ok();
