@@ -100,8 +100,8 @@ pub enum Reply {
         /// Name of the room. Default: none, the default room.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         room: Option<RoomName>,
-        /// Position of the last message that the history of the room has, before those that follow. Default: none, the
-        /// history is empty.
+        /// Position of the last message that the history of the room has, before those that follow; 0 if it is empty.
+        /// Default: none, the agent keeps no messages.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         position: Option<u64>,
     },

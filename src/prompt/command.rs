@@ -54,7 +54,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ),
     ("/cancel", "cancel the command of /exec"),
     ("/help", "list the commands"),
-    ("/quit", "leave, as Ctrl-D does"),
+    ("/quit", "quit, as Ctrl-D does"),
 ];
 
 /// Commands of `udpctl` only: the process of the agent that has the prompt starts nothing.

@@ -3,11 +3,12 @@
 //! Not the lines of a pipe, which are sent as they are. Invariants: lines leave in the order in which they were typed; of
 //! more than [`limits::PASTE_UNASKED`] at once, none leaves before the user has agreed.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::activity::Activity;
-use super::command::Typed;
+use super::command::{Command, Typed};
 use super::limits;
 
 /// Lines between the prompt and the chat.
@@ -165,11 +166,13 @@ impl Paste {
     }
 
     /// Returns the lines that have not left, in their order.
-    pub fn unsent(&self) -> impl Iterator<Item = &str> {
+    pub fn unsent(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let all = self.ready.iter().chain(&self.held);
         all.filter_map(|typed| match typed {
-            Typed::Line(line) => Some(line.as_str()),
-            Typed::Command(_)
+            Typed::Line(line) => Some(line.into()),
+            Typed::Command(Command::Me(text)) => Some(format!("/me {text}").into()),
+            Typed::Command(Command::Msg { to, text }) => Some(format!("/msg {to} {text}").into()),
+            Typed::Command(Command::Who | Command::Exec(_) | Command::Cancel | Command::Help)
             | Typed::Unknown(_)
             | Typed::Leave
             | Typed::End

@@ -140,7 +140,7 @@ fn the_agent_has_the_prompt_of_a_chat_with_messages_above_and_its_commands() {
     screen.line("/who");
     here.told("* you are hall; also here: ann(owner), #ops zoe(owner)");
     screen.line("/help");
-    here.told("* /quit          leave, as Ctrl-D does");
+    here.told("* /quit          quit, as Ctrl-D does");
     assert!(!screen.screen().contains("/exec"), "{}", screen.screen());
     screen.line("/exec id");
     here.told("* /exec is a command of udpctl chat");

@@ -31,7 +31,10 @@ impl KeptMessages {
     /// Adds a message, whose time and position are set. Returns the position, if it is kept.
     pub(super) fn add(&mut self, now: Instant, said: Earlier) -> Option<u64> {
         let position = match self.last_position(said.room.as_ref()) {
-            Some(last) => last.saturating_add(1),
+            // What an earlier front has said and not passed on has positions behind the last one that is known.
+            Some(last) => last
+                .saturating_add(1)
+                .max(self.first_position(self.taken.0)),
             None => self.first_position(now),
         };
         let entry = Earlier {
@@ -46,6 +49,11 @@ impl KeptMessages {
     /// Returns true if a message was said before.
     pub(super) fn has(&self, room: Option<&RoomName>, id: MessageId) -> bool {
         self.all.has(room, id)
+    }
+
+    /// Returns true if messages are kept.
+    pub(super) const fn is_kept(&self) -> bool {
+        self.all.most() > 0
     }
 
     /// Returns the position of the last message of a room.
@@ -70,15 +78,22 @@ impl KeptMessages {
         after: Option<u64>,
     ) -> (u64, Vec<Earlier>) {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        // A position that is not reached yet is of another history.
-        let after = after.filter(|after| Some(*after) <= self.last_position(room));
+        let last = self.last_position(room);
+        if let (Some(after), Some(last)) = (after, last)
+            && after > last
+            && after >> COUNT_BITS == last >> COUNT_BITS
+        {
+            return (0, Vec::new());
+        }
+        // Another position that is not reached yet is of another history.
+        let after = after.filter(|after| Some(*after) <= last);
         let all = self.all.last(room, count);
         let all = all.filter(|entry| after.is_none_or(|after| entry.position > after));
         let all: Vec<_> = all.cloned().collect();
         let missing = match (after, all.first()) {
             (Some(after), Some(oldest)) => {
                 let first = oldest.position >> COUNT_BITS << COUNT_BITS;
-                oldest.position - (after + 1).max(first)
+                oldest.position - after.saturating_add(1).max(first)
             }
             (None, _) | (_, None) => 0,
         };
@@ -150,7 +165,7 @@ impl Chat {
             let next = last.map_or(1, |last| last.saturating_add(1));
             let at = at.saturating_sub(entry.at);
             kept.all.push(Earlier {
-                position: entry.position.max(next).min(u64::MAX / 2),
+                position: entry.position.max(next),
                 ..entry.bounded(at)
             });
         }
@@ -177,7 +192,12 @@ impl Chat {
         let room = self.members[index].room.as_ref();
         let (missing, all) = self.history.behind(room, count, after);
         self.members[index].miss(missing);
+        let own = self.members[index].id;
+        let is_own = |id: MessageId| Some(id.member) == own;
         for earlier in all {
+            if earlier.id.is_some_and(is_own) {
+                continue;
+            }
             let said = Reply::Said {
                 from: earlier.from,
                 text: earlier.text,

@@ -20,6 +20,8 @@ use crate::wire::Lane;
 pub(super) enum Weight {
     /// A message, or the news that a member joined or left: may be dropped.
     News,
+    /// A private message: may be dropped, and goes to a session that continues this one if it was not read.
+    Private,
     /// A receipt, or the answer to joining: never dropped, because the member would then believe
     /// something false.
     Vital,
@@ -58,6 +60,8 @@ pub(super) struct Member {
     waiting: VecDeque<(Weight, Bytes)>,
     waiting_bytes: usize,
     missed: u64,
+    /// Private messages that are written and not consumed, each with the offset behind it.
+    private: VecDeque<(u64, Bytes)>,
 }
 
 impl Member {
@@ -74,6 +78,7 @@ impl Member {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             missed: 0,
+            private: VecDeque::new(),
         }
     }
 
@@ -112,6 +117,13 @@ impl Member {
     /// Notes that the member has consumed every byte below `consumed`.
     pub(super) fn on_consumed(&mut self, consumed: u64, outbox: &mut Outbox) {
         self.consumed = self.consumed.max(consumed.min(self.written));
+        while self
+            .private
+            .front()
+            .is_some_and(|(end, _)| *end <= self.consumed)
+        {
+            self.private.pop_front();
+        }
         self.flush(outbox);
     }
 
@@ -135,9 +147,25 @@ impl Member {
                 self.write(note.into(), outbox);
                 continue;
             }
-            let (_, line) = self.waiting.pop_front().expect("the queue has a front");
+            let (weight, line) = self.waiting.pop_front().expect("the queue has a front");
             self.waiting_bytes -= line.len();
-            self.write(line, outbox);
+            self.write(line.clone(), outbox);
+            if weight == Weight::Private {
+                self.private.push_back((self.written, line));
+            }
+        }
+    }
+
+    /// Passes what cannot be sent again otherwise on to the session that continues this one: private messages that were not
+    /// read, and the number of messages that were dropped.
+    pub(super) fn hand_over(self, to: &mut Self, outbox: &mut Outbox) {
+        to.miss(self.missed);
+        let is_private = |(weight, _): &(Weight, Bytes)| *weight == Weight::Private;
+        let waiting = self.waiting.into_iter().filter(is_private);
+        let underway = self.private.into_iter().map(|(_, line)| line);
+        for line in underway.chain(waiting.map(|(_, line)| line)) {
+            // Private messages can be dropped, so the member is not too slow for them.
+            let _ = to.send_line(Weight::Private, line, outbox);
         }
     }
 
@@ -150,7 +178,7 @@ impl Member {
         let news = self
             .waiting
             .iter()
-            .position(|(weight, _)| *weight == Weight::News)
+            .position(|(weight, _)| *weight != Weight::Vital)
             .ok_or(TooSlow)?;
         let (_, line) = self
             .waiting

@@ -6,12 +6,12 @@
 use bytes::Bytes;
 
 use super::line::Line;
-use super::member::{Member, Wishes};
+use super::member::{Member, Weight, Wishes};
 use super::{Chat, name, unsupported};
 use crate::agent::limits;
 use crate::agent::outbox::{CallRef, Outbox};
 use crate::crypto::PublicKey;
-use crate::message::Reply;
+use crate::message::{Reply, RoomName};
 use crate::time::Instant;
 use crate::wire::Lane;
 
@@ -35,7 +35,7 @@ impl Chat {
         wishes: Wishes<'_>,
         outbox: &mut Outbox,
     ) -> bool {
-        let continued = self.take_over(key, &wishes, outbox);
+        let before = self.take_over(key, &wishes, outbox);
         let room = wishes.room.clone();
         let of_key = self.members.iter().filter(|member| member.key == key);
         if of_key.count() >= limits::CHAT_MEMBERS_PER_KEY {
@@ -54,23 +54,38 @@ impl Chat {
         }
         let present = self.members.iter().filter(|member| member.room == room);
         let present: Vec<_> = present.map(|member| member.name.clone()).collect();
-        let is_continued = continued.is_some();
-        let name = continued.unwrap_or_else(|| {
-            name::choose(known, wishes.name, &self.name, |name| {
-                present.iter().any(|present| present == name)
-            })
-        });
+        let choose =
+            |taken: &dyn Fn(&str) -> bool| name::choose(known, wishes.name, &self.name, taken);
+        // The key may have another name now.
+        let base = choose(&|_| false);
+        let is_own = |name: &str| name.split('#').next() == Some(&base[..]);
+        let continued = before.as_ref().map(|before| before.name.clone());
+        let name = continued
+            .filter(|name| is_own(name))
+            .unwrap_or_else(|| choose(&|name| present.iter().any(|present| present == name)));
         let joined = Reply::Joined {
             name: name.clone(),
             members: present,
             room: room.clone(),
-            position: self.history.last_position(room.as_ref()),
+            position: self.history.is_kept().then(|| {
+                let last = self.history.last_position(room.as_ref());
+                last.unwrap_or(0)
+            }),
         };
-        let member = Member::new(call, key, name.clone(), wishes);
+        let mut member = Member::new(call, key, name.clone(), wishes);
+        // A receiver of one line is not too slow for it.
+        let _ = member.send(Weight::Vital, &joined, outbox);
+        let gone = before.as_ref().map(|before| before.name.clone());
+        let is_continued = gone.as_ref() == Some(&name);
+        if let Some(before) = before {
+            before.hand_over(&mut member, outbox);
+        }
         self.members.push(member);
-        self.send_vital(call, &joined, outbox);
         if is_continued {
             return true;
+        }
+        if let Some(gone) = gone {
+            self.announce_left(gone, room.clone(), outbox);
         }
         let came = Reply::Came {
             name: name.clone(),
@@ -81,24 +96,28 @@ impl Chat {
         true
     }
 
-    /// Removes the member whose session was lost for its controller, and whose membership it continues. Returns its name.
+    /// Removes the member whose session was lost for its controller, and whose membership it continues.
     fn take_over(
         &mut self,
         key: PublicKey,
         wishes: &Wishes<'_>,
         outbox: &mut Outbox,
-    ) -> Option<String> {
+    ) -> Option<Member> {
         let id = wishes.id?;
         let index = self.members.iter().position(|member| {
             member.key == key && member.id == Some(id) && member.room == wishes.room
         })?;
         let member = self.members.remove(index);
         outbox.release(member.call);
-        Some(member.name)
+        Some(member)
     }
 
     pub(super) fn remove(&mut self, index: usize, outbox: &mut Outbox) {
         let Member { name, room, .. } = self.members.remove(index);
+        self.announce_left(name, room, outbox);
+    }
+
+    fn announce_left(&mut self, name: String, room: Option<RoomName>, outbox: &mut Outbox) {
         let left = Reply::Left {
             name: name.clone(),
             room: room.clone(),

@@ -5,11 +5,11 @@
 
 use super::history::beginning;
 use super::line::Line;
-use super::member::Weight;
+use super::member::{Member, Weight};
 use super::{Chat, check_length};
 use crate::agent::outbox::Outbox;
-use crate::message::Reply;
 use crate::message::limits::MEMBER_NAME;
+use crate::message::{Reply, RoomName};
 
 impl Chat {
     /// Passes a private message of a member on. Returns the number of receivers, which is 1.
@@ -35,8 +35,7 @@ impl Chat {
         let mut members = self.members.iter();
         let is_meant = members.position(|member| member.room == room && member.name == to);
         let Some(receiver) = is_meant else {
-            let to = beginning(to, MEMBER_NAME);
-            return Err(format!("nobody here is named {to}"));
+            return Err(self.nobody(room.as_ref(), to));
         };
         if receiver == sender {
             return Err(format!("{to} is your own name"));
@@ -47,44 +46,65 @@ impl Chat {
         }
         let whispered = Reply::Whispered { from, text, room };
         // A message can always be dropped to make space, so that nobody can make another member too slow.
-        let _ = receiver.send(Weight::News, &whispered, outbox);
+        let _ = receiver.send(Weight::Private, &whispered, outbox);
         Ok(1)
     }
 
-    /// Passes a private message of the agent's user on to the members of a name: one, or one in each of several rooms, all of
-    /// the same key. Returns their number.
+    /// Passes a private message of the agent's user on to the member of a name, in a room or else in the only one where there
+    /// is one.
     ///
     /// # Errors
     /// Reason why nobody gets it.
     pub fn on_typed_private(
         &mut self,
-        to: &str,
+        (room, to): (Option<&str>, &str),
         text: &str,
         outbox: &mut Outbox,
-    ) -> Result<u32, String> {
+    ) -> Result<(), String> {
         check_length(text)?;
-        let mut receivers = 0;
-        let mut refusal = format!("nobody here is named {}", beginning(to, MEMBER_NAME));
-        for receiver in &mut self.members {
-            if receiver.name != to {
-                continue;
-            }
-            if !receiver.whispers {
-                refusal = does_not_show(to);
-                continue;
-            }
-            let whispered = Reply::Whispered {
-                from: self.name.clone(),
-                text: text.to_owned(),
-                room: receiver.room.clone(),
-            };
-            let _ = receiver.send(Weight::News, &whispered, outbox);
-            receivers += 1;
+        let is_meant = |member: &Member| {
+            let its_room = member.room.as_ref().map(RoomName::as_str);
+            member.name == to && (room.is_none() || room == its_room)
+        };
+        let mut meant = self.members.iter().enumerate();
+        let mut meant = meant.by_ref().filter(|(_, member)| is_meant(member));
+        let Some((index, _)) = meant.next() else {
+            return Err(format!(
+                "nobody here is named {}",
+                beginning(to, MEMBER_NAME)
+            ));
+        };
+        if meant.next().is_some() {
+            return Err(format!(
+                "{to} is in several rooms; write the room before it, as /who does"
+            ));
         }
-        if receivers == 0 {
-            return Err(refusal);
+        let receiver = &mut self.members[index];
+        if !receiver.whispers {
+            return Err(does_not_show(to));
         }
-        Ok(receivers)
+        let whispered = Reply::Whispered {
+            from: self.name.clone(),
+            text: text.to_owned(),
+            room: receiver.room.clone(),
+        };
+        let _ = receiver.send(Weight::Private, &whispered, outbox);
+        Ok(())
+    }
+
+    /// Returns the refusal of a name that no member of a room has, with the one that may be meant.
+    fn nobody(&self, room: Option<&RoomName>, to: &str) -> String {
+        let to = beginning(to, MEMBER_NAME);
+        let mut meant = self.members.iter().filter(|member| {
+            let rest = member.name.strip_prefix(to);
+            member.room.as_ref() == room && rest.is_some_and(|rest| rest.starts_with(['(', '#']))
+        });
+        match (meant.next(), meant.next()) {
+            (Some(member), None) if !to.is_empty() => {
+                format!("nobody here is named {to}; did you mean {}?", member.name)
+            }
+            (Some(_) | None, _) => format!("nobody here is named {to}"),
+        }
     }
 }
 

@@ -94,15 +94,26 @@ impl Thread {
         let Some(mut prompt) = self.prompt.take() else {
             return;
         };
-        for typed in prompt.take().into_iter().flatten() {
+        // An answer to the question is no message.
+        let typed = prompt.take().filter(|_| !prompt.is_asked);
+        for typed in typed.into_iter().flatten() {
             prompt.paste.push(Moment::now(), typed);
         }
         // As at the end of input: a few lines are sent, and many that nobody agreed to are not.
         let decision = prompt.paste.push(Moment::now(), Typed::Leave);
         self.on_decision(&prompt, decision);
         while let Some(typed) = prompt.paste.next() {
-            if let Typed::Line(line) = typed {
-                self.say(now, &line);
+            match typed {
+                Typed::Line(line) => self.say(now, &line),
+                Typed::Command(Command::Me(text)) if !text.is_empty() => self.act(now, &text),
+                Typed::Command(Command::Msg { to, text }) => self.whisper(&to, &text),
+                // The agent ends, or another front takes the place of this one.
+                Typed::Command(_)
+                | Typed::Unknown(_)
+                | Typed::Leave
+                | Typed::End
+                | Typed::Interrupted
+                | Typed::Failed(_) => {}
             }
         }
         // The terminal is restored when the last lines are shown.
@@ -124,10 +135,6 @@ impl Thread {
                     "/me needs a text behind it, as in /me waves; nothing is sent".into(),
                 ),
                 Typed::Command(Command::Me(text)) => self.act(now, &text),
-                Typed::Command(Command::Msg { text, .. }) if text.is_empty() => self.note(
-                    "/msg needs a name and a text behind it, as in /msg ann hello; nothing is sent"
-                        .into(),
-                ),
                 Typed::Command(Command::Msg { to, text }) => self.whisper(&to, &text),
                 Typed::Command(Command::Help) => self.help(),
                 Typed::Command(Command::Who) => self.who(),
@@ -163,8 +170,22 @@ impl Thread {
     }
 
     fn whisper(&mut self, to: &str, text: &str) {
+        // As `/who` shows the members of rooms.
+        let (room, to, text) = match to.strip_prefix('#') {
+            Some(room) => {
+                let (to, text) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+                (Some(room), to, text.trim_start())
+            }
+            None => (None, to, text),
+        };
+        if text.is_empty() {
+            return self.note(
+                "/msg needs a name and a text behind it, as in /msg ann hello; nothing is sent"
+                    .into(),
+            );
+        }
         let (chat, outbox) = self.service.chat();
-        if let Err(reason) = chat.on_typed_private(to, text, outbox) {
+        if let Err(reason) = chat.on_typed_private((room, to), text, outbox) {
             let reason = escape::line(reason.as_bytes(), CHAT_TEXT);
             self.note(format!("not sent: {reason}"));
         }

@@ -7,8 +7,9 @@ use std::io;
 
 use super::prompt::Prepared;
 use super::styled_line::styled;
-use super::terminal::{self, Printer, Typed};
+use super::terminal::{self, Printer};
 use super::thread::Thread;
+use super::typed_line::Typed;
 use crate::agent::chat::Line;
 use crate::agent::config::LogFormat;
 use crate::agent::ipc::ToSupervisor;

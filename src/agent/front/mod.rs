@@ -20,6 +20,7 @@ mod session_denials;
 mod styled_line;
 mod terminal;
 mod thread;
+mod typed_line;
 
 pub use process::main;
 pub use thread::End;

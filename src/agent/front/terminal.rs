@@ -5,7 +5,7 @@
 //! missing.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read as _, Write};
+use std::io::{self, BufReader, IsTerminal as _, Write};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,18 +16,9 @@ use nix::unistd::{getpgrp, tcgetpgrp};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::{FileType, fstat};
 
+use super::typed_line::{Typed, next_line, of_person};
 use crate::agent::chat::Line;
 use crate::agent::limits;
-use crate::message::limits::CHAT_TEXT;
-
-/// Input of the agent's user.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Typed {
-    /// A line, without its end.
-    Line(String),
-    /// `quit`, or the end of input on a terminal: the agent must end.
-    Quit,
-}
 
 /// Prints lines on standard output, from a thread of its own.
 #[derive(Debug)]
@@ -247,6 +238,15 @@ pub fn read_input(wake: impl Fn() + Send + 'static) -> io::Result<Option<Input>>
             let mut reader = BufReader::new(stdin);
             loop {
                 let next = match next_line(&mut reader) {
+                    Ok(Some(Typed::Line(line))) if kind == InputKind::Terminal => {
+                        let Some(next) = of_person(line) else {
+                            tracing::warn!(
+                                "what was typed is not sent: a line that begins with / is a command, and there is no prompt"
+                            );
+                            continue;
+                        };
+                        next
+                    }
                     Ok(Some(next)) => next,
                     Ok(None) if reader.get_ref().is_left() => return,
                     Ok(None) if kind == InputKind::Terminal => Typed::Quit,
@@ -353,46 +353,9 @@ impl io::Read for Stdin {
     }
 }
 
-/// Returns the next line, or `None` at the end of input.
-fn next_line(reader: &mut impl io::BufRead) -> io::Result<Option<Typed>> {
-    let mut line = Vec::new();
-    let most = u64::try_from(CHAT_TEXT).expect("the bound fits into 64 bits");
-    // A line longer than a message is split.
-    if reader.by_ref().take(most).read_until(b'\n', &mut line)? == 0 {
-        return Ok(None);
-    }
-    let line = line.strip_suffix(b"\n").unwrap_or(&line);
-    Ok(Some(match line.strip_suffix(b"\r").unwrap_or(line) {
-        b"quit" => Typed::Quit,
-        line => Typed::Line(String::from_utf8_lossy(line).into_owned()),
-    }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn quit_and_the_end_of_input_are_distinguished_from_lines() {
-        let mut input: &[u8] = b"hello\r\n\nquit\nlast";
-        let mut typed = Vec::new();
-        while let Some(line) = next_line(&mut input).unwrap() {
-            typed.push(line);
-        }
-        let line = |text: &str| Typed::Line(text.into());
-        assert_eq!(typed, [line("hello"), line(""), Typed::Quit, line("last")]);
-    }
-
-    #[test]
-    fn a_line_longer_than_a_message_is_split() {
-        let bytes = vec![b'x'; 3 * CHAT_TEXT];
-        let mut input = &bytes[..];
-        for _ in 0..3 {
-            let piece = Typed::Line("x".repeat(CHAT_TEXT));
-            assert_eq!(next_line(&mut input).unwrap(), Some(piece));
-        }
-        assert_eq!(next_line(&mut input).unwrap(), None);
-    }
 
     /// A writer that blocks until it may go on, or the other end is dropped.
     struct Stopped(Receiver<()>, crossbeam_channel::Sender<Vec<u8>>);

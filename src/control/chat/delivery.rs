@@ -123,9 +123,10 @@ impl ChatLoop<'_> {
         let now = Instant::now();
         let late = self.delivery.take_late(now);
         let count = late.len();
-        let texts = self.chat.undelivered().skip(late.start).take(count);
-        let shown = texts.take(if count > NAMED { 1 } else { NAMED });
-        let shown: Vec<_> = shown
+        let most = if count > NAMED { 1 } else { NAMED };
+        let numbers = self.delivery.sent.range(late).take(most);
+        let texts = numbers.filter_map(|(number, _)| self.chat.typed_of(*number));
+        let shown: Vec<_> = texts
             .map(|text| escape::line(text.as_bytes(), limits::UNDELIVERED_TEXT).into_owned())
             .collect();
         if let ([first], true) = (&shown[..], count > NAMED) {

@@ -359,7 +359,7 @@ impl ChatLoop<'_> {
         }
         for text in self.paste.unsent() {
             failed = true;
-            let _ = writeln!(stderr, "* {}", undelivered(text, "not sent"));
+            let _ = writeln!(stderr, "* {}", undelivered(&text, "not sent"));
         }
         if !end.is_clean() {
             failed = true;

@@ -3,7 +3,7 @@
 //! Not the content of the messages. Invariant: however the chat ends, the terminal has the mode that it had before.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead as _, Read as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, at, bounded, never, select};
@@ -271,9 +271,10 @@ fn write_line(line: Shown) -> io::Result<()> {
     }
 }
 
-/// Reads lines. Of a line that is longer than a message, only as much is kept as shows that.
+/// Reads lines. Of a line that is longer than a message, only as much is kept as shows that. Those of a person may be commands.
 fn read_lines(typed: &Sender<Typed>) {
     let mut stdin = io::stdin().lock();
+    let is_person = stdin.is_terminal();
     loop {
         let mut line = Vec::new();
         let most = CHAT_TEXT as u64 + 2;
@@ -288,12 +289,19 @@ fn read_lines(typed: &Sender<Typed>) {
                 match line.strip_suffix(b"\r").unwrap_or(line) {
                     b"" => continue,
                     b"quit" | b"/quit" => Typed::Leave,
-                    line => Typed::Line(String::from_utf8_lossy(line).into_owned()),
+                    line => {
+                        let line = String::from_utf8_lossy(line).into_owned();
+                        if is_person {
+                            command::parse(&line).unwrap_or(Typed::Line(line))
+                        } else {
+                            Typed::Line(line)
+                        }
+                    }
                 }
             }
             Err(error) => Typed::Failed(error.to_string()),
         };
-        let last = !matches!(next, Typed::Line(_));
+        let last = !matches!(next, Typed::Line(_) | Typed::Command(_) | Typed::Unknown(_));
         if typed.send(next).is_err() || last {
             return;
         }

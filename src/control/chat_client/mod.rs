@@ -160,7 +160,7 @@ pub struct ChatClient {
     lines: Lines,
     /// True while a member of the chat.
     joined: bool,
-    /// Position of the last message that was heard or said, 0 before the first one.
+    /// Position of the last message that was heard or said, 0 before the first one; `None` if the agent keeps none.
     position: Option<u64>,
     /// Messages without a receipt, oldest first.
     unacknowledged: VecDeque<Unacknowledged>,

@@ -57,7 +57,7 @@ impl ChatClient {
                 let position = position.take();
                 // Messages that were missed meanwhile follow one by one.
                 if self.rejoins.is_none() {
-                    self.position = Some(position.unwrap_or(0));
+                    self.position = position;
                 }
                 if self.rejoins.is_some() {
                     self.actions.push_back(Action::Back);

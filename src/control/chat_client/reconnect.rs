@@ -57,10 +57,11 @@ impl ChatClient {
                 whispers: true,
                 id: Some(*id),
                 // Who was a member wants all that was said meanwhile.
-                history: if self.rejoins.is_none() {
-                    *history
-                } else {
-                    u32::MAX
+                history: match (self.rejoins, self.position) {
+                    (None, _) => *history,
+                    (Some(_), Some(_)) => u32::MAX,
+                    // The agent keeps none.
+                    (Some(_), None) => 0,
                 },
                 after: self.position.filter(|_| self.rejoins.is_some()),
             },
@@ -138,6 +139,10 @@ impl ChatClient {
         } else {
             let (silence, _) = self.vigilance();
             self.actions.push_back(Action::Silent { silence });
+            // The agent may have ended without a word and be started again. If it has not, another session is as good.
+            if self.is_attended && self.may_rejoin() {
+                self.replace_session(false);
+            }
         }
     }
 

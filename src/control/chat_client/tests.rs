@@ -20,7 +20,7 @@ const MEMBERSHIP: Purpose = Purpose::Chat {
 
 fn joined(name: &str, members: Vec<String>) -> Reply {
     Reply::Joined {
-        position: None,
+        position: Some(0),
         name: name.into(),
         members,
         room: None,

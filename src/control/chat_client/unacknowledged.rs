@@ -90,6 +90,14 @@ impl ChatClient {
         self.unacknowledged.iter().map(Unacknowledged::typed)
     }
 
+    /// Returns a message without a receipt as a person types it.
+    #[must_use]
+    pub fn typed_of(&self, number: u64) -> Option<Cow<'_, str>> {
+        let mut all = self.unacknowledged.iter();
+        let message = all.find(|message| message.number == number);
+        message.map(Unacknowledged::typed)
+    }
+
     /// Returns the number of the oldest message without a receipt.
     #[must_use]
     pub fn oldest(&self) -> Option<u64> {

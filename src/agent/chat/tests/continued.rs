@@ -9,7 +9,7 @@ const FIRST: u64 = 1 << 32;
 /// Joins again under an id, after a position.
 fn rejoins(scene: &mut Scene, number: u64, member: &Controller, id: u8, after: Option<u64>) {
     let request = Request::Chat {
-        whispers: false,
+        whispers: true,
         name: None,
         history: u32::MAX,
         room: None,
@@ -120,4 +120,84 @@ fn a_message_whose_receipt_was_lost_is_passed_on_once() {
     let receipts = [receipt(1, 0, None), receipt(2, 1, Some(FIRST + 2))];
     assert_eq!(scene.heard(3), receipts);
     assert_eq!(texts(&scene.heard(1)), ["three"]);
+}
+
+#[test]
+fn a_member_does_not_hear_its_own_messages_when_it_joins_again() {
+    let mut scene = with_history(10);
+    scene.join(1, "bob");
+    rejoins(&mut scene, 2, &known("ann"), 7, None);
+    scene.says(1, 0, "from bob");
+    scene.says(2, 0, "from ann");
+    rejoins(&mut scene, 3, &known("ann"), 7, Some(0));
+    assert_eq!(texts(&scene.heard(3)), ["from bob"]);
+}
+
+#[test]
+fn private_messages_that_were_not_read_go_to_the_session_that_continues_a_lost_one() {
+    let mut scene = with_history(10);
+    scene.join(1, "bob");
+    rejoins(&mut scene, 2, &known("ann"), 7, None);
+    scene.heard(2);
+    let whisper = |number: u64, text: &str| Request::Whisper {
+        number,
+        to: "ann".into(),
+        text: text.into(),
+    };
+    let outbox = &mut scene.outbox;
+    scene.chat.on_line(NOW, call(1), whisper(0, "read"), outbox);
+    scene.heard(2);
+    let outbox = &mut scene.outbox;
+    scene.chat.on_line(NOW, call(1), whisper(1, "lost"), outbox);
+    scene.deliver();
+    rejoins(&mut scene, 3, &known("ann"), 7, Some(0));
+    let heard = scene.heard(3);
+    let private: Vec<_> = heard
+        .iter()
+        .filter_map(|reply| match reply {
+            Reply::Whispered { text, .. } => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(private, ["lost"]);
+}
+
+#[test]
+fn a_key_with_another_name_does_not_continue_under_the_one_before() {
+    let mut scene = with_history(10);
+    scene.join(1, "bob");
+    rejoins(&mut scene, 2, &known("ann"), 7, None);
+    scene.heard(1);
+    rejoins(&mut scene, 3, &known("eve"), 7, Some(0));
+    assert_eq!(name(&scene.heard(3)), "eve");
+    let name = |name: &str| name.to_owned();
+    let left = Reply::Left {
+        name: name("ann"),
+        room: None,
+    };
+    let came = Reply::Came {
+        name: name("eve"),
+        room: None,
+    };
+    assert_eq!(scene.heard(1), [left, came]);
+}
+
+#[test]
+fn positions_after_a_lost_end_of_the_history_are_behind_all_before() {
+    let mut scene = with_history(10);
+    let (now, most) = (9_000, 10);
+    let earlier = vec![crate::agent::chat::Earlier {
+        position: FIRST + 3,
+        ..crate::agent::chat::Earlier::new(0, None, "bob", "kept")
+    }];
+    scene
+        .chat
+        .restore_history(NOW, SavedHistory { most, now, earlier });
+    // An earlier front has said one more, which was not kept.
+    rejoins(&mut scene, 1, &known("ann"), 7, Some(FIRST + 4));
+    assert_eq!(texts(&scene.heard(1)), [""; 0]);
+    scene.chat.on_typed(NOW, "new", &mut scene.outbox);
+    assert_eq!(texts(&scene.heard(1)), ["new"]);
+    rejoins(&mut scene, 2, &known("ann"), 7, Some(FIRST + 4));
+    assert_eq!(texts(&scene.heard(2)), ["new"]);
 }

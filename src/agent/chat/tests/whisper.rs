@@ -141,16 +141,45 @@ fn a_private_message_to_nobody_is_refused_with_the_name_and_passed_to_nobody() {
 #[test]
 fn the_agents_user_sends_private_messages_to_a_name_and_actions_to_all() {
     let mut scene = Scene::with(&["ann", "bob", "bob"]);
-    let private =
-        |scene: &mut Scene, to: &str| scene.chat.on_typed_private(to, "psst", &mut scene.outbox);
-    assert_eq!(private(&mut scene, "bob"), Ok(1));
+    let private = |scene: &mut Scene, to: &str| {
+        scene
+            .chat
+            .on_typed_private((None, to), "psst", &mut scene.outbox)
+    };
+    assert_eq!(private(&mut scene, "bob"), Ok(()));
     assert_eq!(scene.heard(2), [whispered("host", "psst")]);
     assert_eq!([scene.heard(1), scene.heard(3)], [[], []]);
     let nobody = private(&mut scene, "bo").unwrap_err();
     assert_eq!(nobody, "nobody here is named bo");
     let long = "x".repeat(CHAT_TEXT + 1);
-    let refused = scene.chat.on_typed_private("bob", &long, &mut scene.outbox);
+    let refused = scene
+        .chat
+        .on_typed_private((None, "bob"), &long, &mut scene.outbox);
     assert!(refused.is_err());
+    // The same name in another room.
+    let request = Request::Chat {
+        name: None,
+        history: 0,
+        room: "ops".parse().ok(),
+        id: None,
+        after: None,
+        whispers: true,
+    };
+    let outbox = &mut scene.outbox;
+    scene
+        .chat
+        .on_call(NOW, call(4), &known("bob"), request, outbox);
+    scene.heard(4);
+    let several = private(&mut scene, "bob").unwrap_err();
+    assert!(several.starts_with("bob is in several rooms"), "{several}");
+    let to = (Some("ops"), "bob");
+    assert_eq!(
+        scene.chat.on_typed_private(to, "psst", &mut scene.outbox),
+        Ok(())
+    );
+    assert_eq!(scene.heard(4).len(), 1);
+    assert_eq!(scene.heard(2), []);
+    while scene.chat.poll_line().is_some() {}
     scene.chat.on_typed_action(NOW, "waves", &mut scene.outbox);
     for member in 1..=3 {
         let heard = scene.heard(member);

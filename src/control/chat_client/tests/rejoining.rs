@@ -186,6 +186,24 @@ fn a_silent_agent_is_reported_during_a_chat_and_ends_one_that_is_left() {
 }
 
 #[test]
+fn a_person_gets_another_session_after_a_silence_because_the_agent_may_have_been_started_again() {
+    let mut scene = Scene::chat();
+    scene.chat.is_attended = true;
+    scene.chat.say("one".into()).unwrap();
+    let session = scene.chat.session();
+    scene.on(Event::Silent { session });
+    assert!(
+        matches!(scene.heard[0], Action::Silent { silence } if silence == limits::ATTENDED_SILENCE)
+    );
+    assert!(scene.closed);
+    assert_ne!(scene.chat.session(), session);
+    scene.asked();
+    scene.connected();
+    assert_eq!(scene.asked(), [rejoin(0), say(0, "one")]);
+    assert_eq!(scene.end(), None);
+}
+
+#[test]
 fn an_agent_that_answers_and_takes_nobody_as_a_member_is_asked_again_after_a_silence() {
     let mut scene = Scene::chat();
     scene.closes(Closed::Lost);
