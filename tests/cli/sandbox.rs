@@ -73,6 +73,7 @@ fn the_restricted_program_opens_no_file_starts_no_program_and_connects_no_socket
     if is_complete() {
         assert_eq!(in_force()["possible"], serde_json::json!([]));
         assert_eq!(in_force()["offload"], true);
+        assert_eq!(in_force()["stream_pair"], true);
     }
     let outcome = probe(&[r#"{"demand":"off","user":null}"#]).outcome();
     let report: serde_json::Value = serde_json::from_slice(&outcome.stdout).unwrap();
@@ -80,6 +81,7 @@ fn the_restricted_program_opens_no_file_starts_no_program_and_connects_no_socket
         "open a file",
         "start a program",
         "make a socket",
+        "make a pair of datagram sockets",
         "connect a socket",
         "signal another process",
     ];

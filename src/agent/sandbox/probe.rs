@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, TcpStream, UdpSocket};
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -33,6 +34,8 @@ pub struct Report {
     pub possible: Vec<String>,
     /// True if a socket can still be set up for segmentation offload, which an error of one peer turns off.
     pub offload: bool,
+    /// True if a pair of stream sockets can still be made, which the line editor of a prompt needs.
+    pub stream_pair: bool,
 }
 
 /// Executes `program` as a probe of a restriction.
@@ -90,6 +93,10 @@ fn run() -> io::Result<()> {
             UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map(drop),
         ),
         (
+            "make a pair of datagram sockets",
+            UnixDatagram::pair().map(drop),
+        ),
+        (
             "connect a socket",
             TcpStream::connect((Ipv4Addr::LOCALHOST, 1)).map(drop),
         ),
@@ -103,6 +110,7 @@ fn run() -> io::Result<()> {
         in_force,
         possible: possible.map(|(action, _)| action.to_owned()).collect(),
         offload: before == segments(),
+        stream_pair: UnixStream::pair().is_ok(),
     };
     println!("{}", serde_json::to_string(&report)?);
     Ok(())

@@ -93,8 +93,8 @@ const OLDER: &[c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: &[c_long] = &[];
 
-/// Calls of the line editor: it waits for the terminal, and makes a pair of sockets that a signal handler writes to;
-/// socketpair is below.
+/// Calls of the line editor: it waits for the terminal, and makes a pair of stream sockets that a signal handler writes
+/// to; socketpair is below. A datagram socket of a pair can send to any other by its path, also descriptors.
 #[cfg(target_arch = "x86_64")]
 const OF_PROMPT: &[c_long] = &[libc::SYS_pselect6, libc::SYS_select];
 #[cfg(not(target_arch = "x86_64"))]
@@ -168,6 +168,9 @@ const SOCKET_OPTIONS: [(c_int, c_int); 9] = [
 
 const EXECUTABLE: u64 = bits(libc::PROT_EXEC);
 
+/// Bits of the type of a socket, without those of its flags.
+const SOCKET_TYPE: u64 = 0xf;
+
 /// All bits of an argument that is an `int`.
 const INT: u64 = 0xffff_ffff;
 
@@ -230,8 +233,13 @@ fn all(prompt: Switch) -> Result<Vec<(c_long, Vec<SeccompRule>)>, Error> {
     if prompt == Switch::On {
         all.extend(OF_PROMPT.iter().map(any));
         ioctl.extend(TERMINAL_MODE);
-        let unix = rule(vec![Masked::int(0, bits(libc::AF_UNIX))])?;
-        all.push((libc::SYS_socketpair, vec![unix]));
+        let unix = Masked::int(0, bits(libc::AF_UNIX));
+        let stream = Masked {
+            argument: 1,
+            mask: SOCKET_TYPE,
+            value: bits(libc::SOCK_STREAM),
+        };
+        all.push((libc::SYS_socketpair, vec![rule(vec![unix, stream])?]));
     }
     let own = bits(rustix::process::getpid().as_raw_pid());
     let thread = Masked {
