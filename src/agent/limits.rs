@@ -142,6 +142,9 @@ pub const UNREAD_PER_KEY: usize = 16 << 20;
 /// bytes each are 2 MiB. Beyond it the session that opens another is closed.
 pub const CALLS_PER_KEY: usize = 8192;
 
+/// Calls of a key that wait for its rate, above which those that are gone are removed each time their number has doubled.
+pub const HELD_CALLS: usize = 64;
+
 /// Invalid lines of a call, each answered: as many as a later protocol version may use.
 pub const INVALID_LINES: u32 = 16;
 

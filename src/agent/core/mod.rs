@@ -230,6 +230,12 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         jobs.chain(phase).chain(revoked).chain(held).min()
     }
 
+    /// Returns the number of calls that are kept because their keys wait.
+    #[cfg(test)]
+    fn held_calls(&self) -> usize {
+        self.held.len()
+    }
+
     /// Returns the next command for the session layer.
     pub fn poll_command(&mut self) -> Option<Command> {
         self.outbox.pop()

@@ -69,7 +69,13 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
             Ok(()) => Some(request),
             Err(again) => {
                 open.held = Some(Box::new(request));
-                self.held.push(key, again, call);
+                let sessions = &self.sessions;
+                let waits = |other: CallRef| {
+                    let open = sessions.get(&other.session)?.calls.get(&other.call)?;
+                    open.held.as_ref()
+                };
+                self.held
+                    .push(key, again, call, |other| waits(other).is_some());
                 None
             }
         }

@@ -296,6 +296,17 @@ impl Harness {
         });
     }
 
+    /// Resets a call, as its controller does.
+    pub fn reset(&mut self, call: CallRef) {
+        self.event(Event::Stream {
+            session: call.session,
+            event: StreamEvent::Reset {
+                stream: StreamId::new(call.call, Lane::Control),
+                code: 0,
+            },
+        });
+    }
+
     /// Reports the present state of a job.
     pub fn report(&mut self, job: JobId) {
         let status = self.service.processes().statuses[&job];

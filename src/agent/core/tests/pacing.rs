@@ -172,3 +172,30 @@ fn held_calls_of_a_key_are_continued_in_the_order_of_their_arrival() {
     });
     assert!(texts.eq((0..1600).map(|number| format!("message {number}"))));
 }
+
+#[test]
+fn held_calls_that_were_reset_do_not_pile_up_and_the_others_keep_their_order() {
+    let mut harness = Harness::new();
+    let session = harness.open(1, ALICE);
+    // Nothing is left of its rate.
+    for number in 0..2000 {
+        harness.call(session, number, &say(u64::from(number)));
+    }
+    let at_once = 2000 - harness.service.held_calls();
+    assert!((1000..1010).contains(&at_once), "{at_once}");
+    for number in 2000..22_000 {
+        let call = harness.call(session, number, &say(u64::from(number)));
+        if number % 100 > 0 {
+            harness.reset(call);
+        }
+        assert!(harness.service.held_calls() <= 2400);
+    }
+    harness.pass(Duration::from_secs(5));
+    let lines = std::iter::from_fn(|| harness.service.chat().0.poll_line());
+    let texts = lines.map(|line| match line {
+        Line::Said { text, .. } => text,
+        other => panic!("{other:?}"),
+    });
+    let said = (0..2000).chain((2000..22_000).step_by(100));
+    assert!(texts.eq(said.map(|number| format!("message {number}"))));
+}
