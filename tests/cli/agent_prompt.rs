@@ -333,12 +333,12 @@ fn ctrl_c_at_the_prompt_of_an_agent_asks_once() {
     let here = Here::new("");
     let screen = &here.terminal;
     let mut command = here.runs(&["sleep", "604"]);
-    screen.tmux(&["send-keys", "-l", "dropped"]);
-    here.typed("dropped");
-    screen.keys(&["C-c"]);
+    screen.line("/quit");
     here.told("end / leave / stay?");
     screen.line("stay");
     here.told("* the agent goes on");
+    screen.tmux(&["send-keys", "-l", "dropped"]);
+    here.typed("dropped");
     screen.keys(&["C-c"]);
     here.asked(2);
     screen.keys(&["C-c"]);

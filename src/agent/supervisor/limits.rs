@@ -125,6 +125,10 @@ pub const BOT_RESTART_MAX: Duration = Duration::from_secs(10);
 /// Time after which the process of the bot counts as sound.
 pub const BOT_SOUND: Duration = Duration::from_secs(10);
 
+/// Time after Ctrl-C in which another one ends the agent even if the front says that the user has answered: longer than an
+/// impatient user waits between two of them.
+pub const SECOND_INTERRUPT: Duration = Duration::from_secs(2);
+
 /// Shortest delay between two starts of a recorder that ends at once.
 pub const RECORDER_RESTART: Duration = Duration::from_millis(50);
 

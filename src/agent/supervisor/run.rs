@@ -157,7 +157,7 @@ impl Run {
     fn turn(&mut self) -> bool {
         let now = Clock.now();
         if self.signals.take_interrupt()
-            && (self.phase != Phase::Working || !self.supervisor.asks_at_prompt())
+            && (self.phase != Phase::Working || !self.supervisor.asks_at_prompt(now))
         {
             self.signals.set_stop();
         }

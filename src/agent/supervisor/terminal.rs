@@ -1,16 +1,17 @@
 //! The agent's terminal while the front has a prompt on it: its mode, and Ctrl-C.
 //!
 //! Not what is typed, which the front reads. Invariants: the mode from before a front is in force again when that front is
-//! gone, whatever has ended it; a second Ctrl-C does not depend on the front.
+//! gone, whatever has ended it; a second Ctrl-C soon after the first does not depend on the front.
 
 use rustix::stdio::stdin;
 use rustix::termios::{Termios, tcgetattr};
 
-use super::Supervisor;
 use super::typed_lines::TypedLines;
+use super::{Supervisor, limits};
 use crate::agent::ipc::ToFront;
 use crate::agent::switch::Switch;
 use crate::saved_mode;
+use crate::time::Instant;
 
 /// State of the terminal.
 #[derive(Default)]
@@ -23,6 +24,8 @@ pub(super) struct Terminal {
     is_left: bool,
     /// True if the user was asked because of Ctrl-C, and has not answered.
     is_asked: bool,
+    /// Time of the last Ctrl-C.
+    interrupted: Option<Instant>,
     /// Lines typed at the prompt.
     pub(super) typed: TypedLines,
 }
@@ -51,6 +54,15 @@ impl Terminal {
         self.is_asked = false;
     }
 
+    /// Notes Ctrl-C. Returns true if it is a second one: the first one has no answer, or came just before, whatever the
+    /// front has said since.
+    fn is_second_interrupt(&mut self, now: Instant) -> bool {
+        let is_asked = std::mem::replace(&mut self.is_asked, true);
+        let before = self.interrupted.replace(now);
+        let is_soon = |before: Instant| now.since(before) <= limits::SECOND_INTERRUPT;
+        is_asked || before.is_some_and(is_soon)
+    }
+
     /// Restores the mode after the end of a front.
     pub(super) fn restore(&mut self) {
         if std::mem::take(&mut self.has_prompt) {
@@ -63,16 +75,54 @@ impl Terminal {
 
 impl Supervisor {
     /// Lets the front ask the user about running commands because of Ctrl-C. Returns false if there is nothing to ask, or
-    /// nobody who could be asked, or the user was asked before: the agent must end.
-    pub(super) fn asks_at_prompt(&mut self) -> bool {
+    /// nobody who could be asked, or it is the second Ctrl-C: the agent must end.
+    pub(super) fn asks_at_prompt(&mut self, now: Instant) -> bool {
         let is_running = self.table.iter().any(|(_, job)| !job.is_settled());
         if !is_running || !self.terminal.has_prompt || self.front.is_none() {
             return false;
         }
-        if std::mem::replace(&mut self.terminal.is_asked, true) {
+        if self.terminal.is_second_interrupt(now) {
             return false;
         }
         self.send(&ToFront::Interrupted);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_second_ctrl_c_soon_after_the_first_ends_the_agent_whatever_the_front_says() {
+        let says: [fn(&mut Terminal); 4] = [
+            |_| {},
+            Terminal::on_stays,
+            |terminal| terminal.on_prompt(Switch::On),
+            Terminal::restore,
+        ];
+        for say in says {
+            let mut terminal = Terminal::default();
+            assert!(!terminal.is_second_interrupt(Instant::ZERO));
+            say(&mut terminal);
+            let soon = Instant::ZERO + limits::SECOND_INTERRUPT;
+            assert!(terminal.is_second_interrupt(soon));
+        }
+    }
+
+    #[test]
+    fn a_ctrl_c_long_after_the_answer_asks_again_and_one_without_an_answer_does_not() {
+        let mut terminal = Terminal::default();
+        let mut now = Instant::ZERO;
+        for _ in 0..3 {
+            now += limits::SECOND_INTERRUPT + Duration::from_millis(1);
+            assert!(!terminal.is_second_interrupt(now));
+            terminal.on_stays();
+        }
+        now += Duration::from_secs(60);
+        assert!(!terminal.is_second_interrupt(now));
+        assert!(terminal.is_second_interrupt(now + Duration::from_secs(60)));
     }
 }
