@@ -5,6 +5,7 @@
 //! be read or written costs the messages in it and nothing else.
 
 mod file;
+mod forgotten_rooms;
 pub mod writer;
 
 use std::fs::File;
@@ -14,6 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use mio::Registry;
 
+use self::forgotten_rooms::ForgottenRooms;
 use self::writer::{After, Writer};
 use super::{Supervisor, limits};
 use crate::agent::chat::{Earlier, History, SavedHistory};
@@ -41,6 +43,8 @@ pub(super) struct ChatHistory {
     after: After,
     /// Messages that the writer has not taken. It is as bounded as what is kept, so that what it loses is not kept either.
     waiting: History,
+    /// Marks of forgotten rooms. They go before the messages that wait, and again to the next writer after a failure.
+    forgotten: ForgottenRooms,
     /// Time since which some wait.
     behind: Option<Instant>,
     /// True if a failure was logged.
@@ -92,7 +96,11 @@ impl ChatHistory {
         if let Some(entry) = self.kept.apply(entry)
             && self.path.is_some()
         {
-            self.waiting.push(entry);
+            if entry.is_forgotten() {
+                self.forgotten.add(entry);
+            } else {
+                self.waiting.push(entry);
+            }
             self.behind.get_or_insert(now);
         }
     }
@@ -114,7 +122,7 @@ impl ChatHistory {
     /// Sends what waits, as far as the writer takes it.
     fn send(&mut self, now: Instant) {
         if let Some(writer) = &mut self.writer
-            && writer.send(&mut self.waiting)
+            && writer.send(&mut self.forgotten, &mut self.waiting)
         {
             self.behind = None;
         }
@@ -145,14 +153,17 @@ impl ChatHistory {
         writer.deregister(registry);
         self.before = writer.pid();
         self.writer = None;
-        self.after = After::Success;
         if let Err(reason) = result {
             self.next_start = now + limits::CHAT_FILE_RETRY;
             // What it was sent and has not written is among them.
             self.after = After::Failure;
             self.waiting = self.kept.clone();
+            self.forgotten.send_again();
             self.behind.get_or_insert(now);
             self.log(&reason);
+        } else {
+            self.after = After::Success;
+            self.forgotten.on_written();
         }
     }
 
@@ -164,7 +175,7 @@ impl ChatHistory {
             let Some(writer) = &mut self.writer else {
                 return;
             };
-            if writer.send(&mut self.waiting) {
+            if writer.send(&mut self.forgotten, &mut self.waiting) {
                 writer.end();
             }
             if !writer.wait(until) {
@@ -295,5 +306,58 @@ mod tests {
             history.waiting = history.kept.clone();
             history.after = After::Failure;
         }
+    }
+
+    #[test]
+    fn a_room_that_was_forgotten_while_its_writer_failed_does_not_come_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("chat");
+        let poll = mio::Poll::new().unwrap();
+        let mut history = ChatHistory {
+            kept: History::new(9),
+            waiting: History::new(9),
+            path: Some(path.clone()),
+            ..ChatHistory::default()
+        };
+        let now = Instant::ZERO;
+        let start = |history: &mut ChatHistory| {
+            let file = (path.as_path(), 9, history.after);
+            let writer = Writer::start(None, file, poll.registry(), &mut Vec::new());
+            history.writer = Some(writer.unwrap());
+        };
+        let room = |name: &str| name.parse::<crate::message::RoomName>().unwrap();
+        let said = |name: &str, text: &str| Earlier::new(0, Some(room(name)), "ann", text);
+        for name in ["gone", "anew", "kept"] {
+            history.add(now, said(name, "old"));
+        }
+        start(&mut history);
+        history.finish(poll.registry());
+        let before = std::fs::read(&path).unwrap();
+        // No file can be made there.
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        history.add(now, Earlier::forgotten(0, room("gone")));
+        history.add(now, Earlier::forgotten(0, room("anew")));
+        history.add(now, said("anew", "new"));
+        start(&mut history);
+        while history.writer.is_some() {
+            history.send(now);
+            history.poll_end(now, poll.registry());
+            std::thread::yield_now();
+        }
+        std::fs::remove_dir(&path).unwrap();
+        std::fs::write(&path, before).unwrap();
+        start(&mut history);
+        history.finish(poll.registry());
+        let kept = file::read(&path, 9).unwrap();
+        let mut kept: Vec<_> = kept
+            .iter()
+            .map(|entry| (entry.room.clone().unwrap(), entry.text.as_str()))
+            .collect();
+        kept.sort();
+        assert_eq!(kept, [(room("anew"), "new"), (room("kept"), "old")]);
+        // Nothing is sent again after a writer that has ended well.
+        history.forgotten.send_again();
+        assert!(history.forgotten.is_sent());
     }
 }

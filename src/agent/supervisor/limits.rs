@@ -129,6 +129,10 @@ pub const BOT_SOUND: Duration = Duration::from_secs(10);
 /// impatient user waits between two of them.
 pub const SECOND_INTERRUPT: Duration = Duration::from_secs(2);
 
+/// Forgotten rooms of the chat whose marks are kept for a writer of its history after one that fails: several times as many
+/// as rooms can be, and as lines that its socket and its buffer hold. With names of rooms these are some 200 KiB.
+pub const FORGOTTEN_ROOMS: usize = 8 * crate::agent::limits::CHAT_ROOMS;
+
 /// Shortest delay between two starts of a recorder that ends at once.
 pub const RECORDER_RESTART: Duration = Duration::from_millis(50);
 

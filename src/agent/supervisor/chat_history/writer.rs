@@ -18,6 +18,7 @@ use mio::Registry;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::file::{self, HistoryFile};
+use super::forgotten_rooms::ForgottenRooms;
 use crate::agent::chat::History;
 use crate::agent::ipc::SocketInterest;
 use crate::agent::recorder::ignore_signals;
@@ -106,14 +107,15 @@ impl Writer {
         process.map(|process| process.pid().as_raw_pid())
     }
 
-    /// Sends waiting messages as far as it takes them. Returns true if none is left.
-    pub(super) fn send(&mut self, waiting: &mut History) -> bool {
+    /// Sends the marks of forgotten rooms and then waiting messages, which came after the marks of their rooms, as far as
+    /// it takes them. Returns true if none is left.
+    pub(super) fn send(&mut self, forgotten: &mut ForgottenRooms, waiting: &mut History) -> bool {
         if self.is_ending {
-            return waiting.is_empty();
+            return forgotten.is_sent() && waiting.is_empty();
         }
         loop {
             if self.sent == self.line.len() {
-                let Some(entry) = waiting.pop() else {
+                let Some(entry) = forgotten.take_next().or_else(|| waiting.pop()) else {
                     return true;
                 };
                 (self.line, self.sent) = (file::line(&entry), 0);
