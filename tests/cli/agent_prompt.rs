@@ -408,3 +408,27 @@ fn an_agent_in_the_background_has_no_prompt_and_is_never_stopped_by_its_terminal
     here.line("quit");
     here.prompt();
 }
+
+#[test]
+#[ignore = "needs tmux"]
+fn ctrl_c_without_a_prompt_lets_the_sessions_be_closed() {
+    let target = format!("127.0.0.1:{}", port_to_keep());
+    let terminal = Terminal::of(User::new());
+    terminal.line(&format!("udpagent --json --bind {target} 2>log"));
+    let udpctl = |words: &[&str]| {
+        let mut command = terminal.user.command("udpctl");
+        command.args(words);
+        command
+    };
+    eventually("the agent answers", || {
+        let ping = udpctl(&["ping", &target]).output().unwrap();
+        ping.status.success()
+    });
+    let mut ann = Child::start(udpctl(&["chat", &target, "--name", "ann"]));
+    eventually("ann is a member", || {
+        terminal.screen().contains("ann(owner)")
+    });
+    terminal.keys(&["C-c"]);
+    ann.stderr_line(|line| line.ends_with(": the agent has ended the session: the agent ends"));
+    terminal.prompt();
+}

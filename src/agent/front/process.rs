@@ -10,6 +10,7 @@ use rustix::fs::{FileType, fstat};
 use super::{End, Parts, serve};
 use crate::agent::ipc::limits::{INPUT_RING, OUTPUT_RING};
 use crate::agent::ipc::{FRONT, Frames, RingFile, receive_descriptors};
+use crate::agent::recorder::ignore_signals;
 use crate::agent::sandbox;
 use crate::message::status::{AGENT_FAILURE, INTERNAL};
 use crate::net::{Carrier, UdpCarrier};
@@ -31,6 +32,8 @@ pub fn main() -> u8 {
 fn run() -> io::Result<End> {
     // For ps(1): the name of the file says nothing.
     let _ = rustix::thread::set_name(c"udpagent-front");
+    // Those for the whole process group, as Ctrl-C is, are for the supervisor, which lets the sessions be closed.
+    ignore_signals()?;
     let socket = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
     let supervisor = socket.try_clone()?;
     let mut descriptors = receive_descriptors(&socket)?.into_iter();
