@@ -315,16 +315,22 @@ fn after_leave_the_agent_runs_on_and_prints_lines_without_a_prompt() {
     screen.line("not said either");
     assert!(command.is_running());
     assert_eq!(here.mode(), here.mode);
+    // The prompt of a reload does not say it either.
+    screen.user.udpagent(["reload"]).outcome();
+    here.typed("");
+    screen.line("after the reload");
+    ann.stdout_line(|line| line == "hall: after the reload");
+    screen.line("quit");
+    here.told("end / leave / stay?");
+    screen.line("leave");
+    here.is_restored();
     // Without a prompt Ctrl-C asks nothing.
     screen.keys(&["C-c"]);
     screen.prompt();
     here.is_restored();
     assert!(!command.wait().0.success());
-    assert!(
-        !ann.stdout_seen()
-            .iter()
-            .any(|line| line.contains("not said"))
-    );
+    let is_said = |line: &String| line.contains("not said");
+    assert!(!ann.stdout_seen().iter().any(is_said));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! gone, whatever has ended it; a second Ctrl-C soon after the first does not depend on the front.
 
 use rustix::stdio::stdin;
-use rustix::termios::{Termios, tcgetattr};
+use rustix::termios::{QueueSelector, Termios, tcflush, tcgetattr};
 
 use super::typed_lines::TypedLines;
 use super::{Supervisor, limits};
@@ -61,6 +61,13 @@ impl Terminal {
         let before = self.interrupted.replace(now);
         let is_soon = |before: Instant| now.since(before) <= limits::SECOND_INTERRUPT;
         is_asked || before.is_some_and(is_soon)
+    }
+
+    /// Drops what was typed after the user had left the prompt, when nothing read it: the next prompt is not to say it.
+    pub(super) fn forget_unread(&self) {
+        if self.is_left {
+            let _ = tcflush(stdin(), QueueSelector::IFlush);
+        }
     }
 
     /// Restores the mode after the end of a front.

@@ -180,6 +180,7 @@ impl Run {
             variable: (VARIABLE, &value),
             kept: &kept,
         };
+        self.supervisor.terminal.forget_unread();
         let is_stopped = || self.signals.stop() || self.signals.is_interrupted();
         let is_wanted = || self.phase == Phase::Working && !is_stopped();
         Ok(replace(&successor, is_wanted))
