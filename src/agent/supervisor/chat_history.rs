@@ -265,23 +265,31 @@ fn unix_ms() -> u64 {
 mod tests {
     use super::*;
 
+    /// Returns an empty history of at most nine messages of each room, in a file.
+    fn of_nine(path: &Path) -> ChatHistory {
+        ChatHistory {
+            kept: History::new(9),
+            waiting: History::new(9),
+            path: Some(path.to_owned()),
+            ..ChatHistory::default()
+        }
+    }
+
+    fn start_writer(history: &mut ChatHistory, poll: &mio::Poll) {
+        let path = history.path.clone().expect("it has a file");
+        let file = (path.as_path(), 9, history.after);
+        let writer = Writer::start(None, file, poll.registry(), &mut Vec::new());
+        history.writer = Some(writer.unwrap());
+    }
+
     #[test]
     fn what_a_writer_was_sent_and_has_not_written_at_its_failure_is_sent_to_the_next_one() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("chat");
         let poll = mio::Poll::new().unwrap();
-        let mut history = ChatHistory {
-            kept: History::new(9),
-            waiting: History::new(9),
-            path: Some(path.clone()),
-            ..ChatHistory::default()
-        };
+        let mut history = of_nine(&path);
         let now = Instant::ZERO;
-        let start = |history: &mut ChatHistory| {
-            let file = (path.as_path(), 9, history.after);
-            let writer = Writer::start(None, file, poll.registry(), &mut Vec::new());
-            history.writer = Some(writer.unwrap());
-        };
+        let start = |history: &mut ChatHistory| start_writer(history, &poll);
         history.add(now, Earlier::new(0, None, "ann", "written"));
         start(&mut history);
         history.finish(poll.registry());
@@ -313,18 +321,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("chat");
         let poll = mio::Poll::new().unwrap();
-        let mut history = ChatHistory {
-            kept: History::new(9),
-            waiting: History::new(9),
-            path: Some(path.clone()),
-            ..ChatHistory::default()
-        };
+        let mut history = of_nine(&path);
         let now = Instant::ZERO;
-        let start = |history: &mut ChatHistory| {
-            let file = (path.as_path(), 9, history.after);
-            let writer = Writer::start(None, file, poll.registry(), &mut Vec::new());
-            history.writer = Some(writer.unwrap());
-        };
+        let start = |history: &mut ChatHistory| start_writer(history, &poll);
         let room = |name: &str| name.parse::<crate::message::RoomName>().unwrap();
         let said = |name: &str, text: &str| Earlier::new(0, Some(room(name)), "ann", text);
         for name in ["gone", "anew", "kept"] {
