@@ -261,3 +261,22 @@ fn a_person_says_what_they_do_and_writes_to_one_member() {
     here.keys(&["C-d"]);
     here.prompt();
 }
+
+#[test]
+#[ignore = "needs tmux"]
+fn a_command_that_a_person_types_without_a_prompt_is_no_message() {
+    let here = Terminal::new();
+    let mut agent = here.user.agent();
+    here.line(&format!(
+        "clear; udpctl chat {} --name ann | cat",
+        agent.target()
+    ));
+    agent.child.stdout_line(|line| line == "* ann(owner) came");
+    here.line("/msg nobody secret");
+    here.shows("* not delivered (nobody here is named nobody): /msg nobody secret");
+    here.line("//etc");
+    agent.child.stdout_line(|line| line == "ann(owner): /etc");
+    assert!(!agent.child.stdout_seen().concat().contains("secret"));
+    here.line("/quit");
+    here.prompt();
+}

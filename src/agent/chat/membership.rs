@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::line::Line;
 use super::member::{Member, Weight, Wishes};
-use super::{Chat, name, unsupported};
+use super::{Chat, name};
 use crate::agent::limits;
 use crate::agent::outbox::{CallRef, Outbox};
 use crate::crypto::PublicKey;
@@ -37,18 +37,10 @@ impl Chat {
     ) -> bool {
         let before = self.take_over(key, &wishes, outbox);
         let room = wishes.room.clone();
-        let of_key = self.members.iter().filter(|member| member.key == key);
-        if of_key.count() >= limits::CHAT_MEMBERS_PER_KEY {
-            outbox.last_reply(call, &unsupported("this key is in the chat too many times"));
-            return false;
-        }
-        if self.members.len() >= limits::CHAT_MEMBERS {
-            outbox.last_reply(call, &unsupported("the chat is full"));
-            return false;
-        }
-        if let Some(room) = &room
-            && let Err(reason) = self.enter(now, key, room)
-        {
+        if let Err(reason) = self.admit(now, key, room.as_ref()) {
+            if let Some(before) = before {
+                self.announce_left(before.name, before.room, outbox);
+            }
             outbox.last_reply(call, &Reply::Unsupported { reason });
             return false;
         }
@@ -94,6 +86,23 @@ impl Chat {
         self.broadcast(room.as_ref(), Some(call), &came, outbox);
         self.show(Line::Came { name, room });
         true
+    }
+
+    /// Checks that there is room for another member of a key.
+    fn admit(
+        &mut self,
+        now: Instant,
+        key: PublicKey,
+        room: Option<&RoomName>,
+    ) -> Result<(), String> {
+        let of_key = self.members.iter().filter(|member| member.key == key);
+        if of_key.count() >= limits::CHAT_MEMBERS_PER_KEY {
+            return Err("this key is in the chat too many times".into());
+        }
+        if self.members.len() >= limits::CHAT_MEMBERS {
+            return Err("the chat is full".into());
+        }
+        room.map_or(Ok(()), |room| self.enter(now, key, room))
     }
 
     /// Removes the member whose session was lost for its controller, and whose membership it continues.

@@ -252,7 +252,7 @@ impl Chat {
         self.datagrams.pop_front()
     }
 
-    /// Passes a message of a member, or of a bot, on. Returns the number of receivers.
+    /// Passes a message of a member, or of a bot, on, unless it was said before.
     fn say(
         &mut self,
         now: Instant,

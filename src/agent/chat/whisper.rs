@@ -66,8 +66,8 @@ impl Chat {
             let its_room = member.room.as_ref().map(RoomName::as_str);
             member.name == to && (room.is_none() || room == its_room)
         };
-        let mut meant = self.members.iter().enumerate();
-        let mut meant = meant.by_ref().filter(|(_, member)| is_meant(member));
+        let members = self.members.iter().enumerate();
+        let mut meant = members.filter(|(_, member)| is_meant(member));
         let Some((index, _)) = meant.next() else {
             return Err(format!(
                 "nobody here is named {}",

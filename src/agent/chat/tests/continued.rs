@@ -201,3 +201,41 @@ fn positions_after_a_lost_end_of_the_history_are_behind_all_before() {
     rejoins(&mut scene, 2, &known("ann"), 7, Some(FIRST + 4));
     assert_eq!(texts(&scene.heard(2)), ["new"]);
 }
+
+#[test]
+fn a_member_that_is_refused_when_it_joins_again_is_gone_for_the_others() {
+    let mut scene = with_history(10);
+    scene.join(1, "bob");
+    rejoins(&mut scene, 2, &known("ann"), 7, None);
+    // The key has all the places that it may have, but that of the lost session.
+    for number in 10..10 + limits::CHAT_MEMBERS_PER_KEY as u64 - 2 {
+        scene.join(number, "bob");
+    }
+    scene.heard(1);
+    rejoins(&mut scene, 3, &known("ann"), 7, Some(0));
+    assert!(matches!(scene.heard(3)[..], [Reply::Joined { .. }]));
+    assert_eq!(scene.heard(1), []);
+    // Another takes the place that the lost session leaves.
+    let index = scene.chat.index_of(call(3)).unwrap();
+    scene.chat.members[index].key = PublicKey([9; 32]);
+    scene.join(4, "bob");
+    scene.chat.members[index].key = PublicKey([7; 32]);
+    scene.join(5, "bob");
+    let refused = scene.heard(5);
+    assert!(
+        matches!(refused[..], [Reply::Unsupported { .. }]),
+        "{refused:?}"
+    );
+    scene.heard(1);
+    rejoins(&mut scene, 6, &known("ann"), 7, Some(0));
+    let refused = scene.heard(6);
+    assert!(
+        matches!(refused[..], [Reply::Unsupported { .. }]),
+        "{refused:?}"
+    );
+    let left = Reply::Left {
+        name: "ann".to_owned(),
+        room: None,
+    };
+    assert_eq!(scene.heard(1), [left]);
+}
