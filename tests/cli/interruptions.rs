@@ -7,8 +7,9 @@
 
 mod beginnings;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -91,7 +92,8 @@ fn assert_end((status, stderr): (ExitStatus, String), counts: &str, names: &[Str
     assert_eq!(crate::harness::shell_status(status), Some(130), "{stderr}");
     let lines: Vec<&str> = stderr.lines().collect();
     let (summary, got) = lines.split_at(lines.len() - names.len());
-    let (got_counts, _) = summary.last().unwrap().rsplit_once(" in ").unwrap();
+    let end = summary.last().and_then(|line| line.rsplit_once(" in "));
+    let (got_counts, _) = end.unwrap_or_else(|| panic!("no summary: {stderr:?}"));
     assert_eq!(
         (got_counts, got),
         (
@@ -289,8 +291,9 @@ fn ctrl_c_at_the_canarys_question_ends_the_run() {
     assert!(screen.contains("1 ok, 2 skipped of 3 in "), "{screen}");
 }
 
-/// Starts hosts that write without end to a reader that does not read, and waits until nothing more fits.
-fn unread() -> (Fleet, Child, File) {
+/// Starts hosts that write without end to a reader that reads a line of each and then nothing, and waits until nothing more
+/// fits.
+fn unread() -> (Fleet, Child, BufReader<File>) {
     let fleet = Fleet::new();
     let pipe = fleet.user.path("pipe");
     fifo(&pipe);
@@ -300,9 +303,15 @@ fn unread() -> (Fleet, Child, File) {
     command.args(["-c", &script, "sh"]);
     fleet.arguments(&mut command, &[], "exec yes");
     let udpctl = Child::start(command);
-    let reader = File::open(pipe).unwrap();
+    let mut reader = BufReader::new(File::open(pipe).unwrap());
+    let mut written = BTreeSet::new();
+    while written.len() < 3 {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        written.insert(line);
+    }
     eventually("the pipe is full", || {
-        rustix::io::ioctl_fionread(&reader).unwrap() > 60 << 10
+        rustix::io::ioctl_fionread(reader.get_ref()).unwrap() > 60 << 10
     });
     (fleet, udpctl, reader)
 }
