@@ -94,6 +94,11 @@ impl Completer for PromptHelper {
         self.activity.on_rows();
         let (start, mut candidates) = self.members.candidates(line, pos);
         candidates.retain(|candidate| !candidate.starts_with('/') || (self.offers)(candidate));
+        if let [only] = &mut candidates[..]
+            && !line[pos..].starts_with(char::is_whitespace)
+        {
+            only.push(' ');
+        }
         Ok((start, candidates))
     }
 }
@@ -116,6 +121,8 @@ impl Helper for PromptHelper {}
 
 #[cfg(test)]
 mod tests {
+    use rustyline::history::MemHistory;
+
     use super::*;
 
     #[test]
@@ -140,5 +147,28 @@ mod tests {
         assert_eq!(candidates("/msg an"), found(5, &all[..2]));
         assert_eq!(candidates("/msg anna "), found(10, &[]));
         assert_eq!(candidates("/me "), found(4, &[]));
+    }
+
+    #[test]
+    fn the_only_candidate_has_a_space_behind_it_unless_there_is_one() {
+        let helper = PromptHelper {
+            members: Members::default(),
+            activity: Activity::default(),
+            line: RefCell::default(),
+            offers: command::is_of_agent,
+        };
+        helper.members.set(&["anna".into(), "anne".into()]);
+        let history = MemHistory::new();
+        let completed = |before: &str, behind: &str| {
+            let line = format!("{before}{behind}");
+            let context = Context::new(&history);
+            helper.complete(&line, before.len(), &context).unwrap().1
+        };
+        assert_eq!(completed("/w", ""), ["/who "]);
+        assert_eq!(completed("hello anna", "x"), ["anna "]);
+        assert_eq!(completed("hello anna", " and bob"), ["anna"]);
+        assert_eq!(completed("an", ""), ["anna", "anne"]);
+        // A command that the prompt does not have is no second candidate.
+        assert_eq!(completed("/e", ""), [] as [&str; 0]);
     }
 }

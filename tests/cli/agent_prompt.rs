@@ -154,7 +154,7 @@ fn the_agent_has_the_prompt_of_a_chat_with_messages_above_and_its_commands() {
     here.told("* not sent: nobody here is named bob");
     screen.line("//etc");
     ann.stdout_line(|line| line == "hall: /etc");
-    screen.tmux(&["send-keys", "-l", "hello a\t there"]);
+    screen.tmux(&["send-keys", "-l", "hello a\tthere"]);
     here.typed("hello ann(owner) there");
     screen.keys(&["Enter"]);
     ann.stdout_line(|line| line == "hall: hello ann(owner) there");

@@ -222,7 +222,7 @@ fn a_person_says_what_they_do_and_writes_to_one_member() {
     });
     here.line("/me waves");
     // A name is completed.
-    here.tmux(&["send-keys", "-l", "/msg zo\t only  you"]);
+    here.tmux(&["send-keys", "-l", "/msg zo\tonly  you"]);
     here.keys(&["Enter"]);
     zoe.stdout_line(|line| line == "ann(owner) (private): only  you");
     here.line("to all");

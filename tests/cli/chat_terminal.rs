@@ -159,7 +159,7 @@ fn commands_of_a_chat_list_members_and_are_completed() {
     here.line("/hlep");
     here.shows("* /hlep is no command; did you mean /help? /help lists the commands");
     // A command and a name, completed.
-    here.tmux(&["send-keys", "-l", "hello z\t there"]);
+    here.tmux(&["send-keys", "-l", "hello z\tthere"]);
     here.keys(&["Enter"]);
     zoe.stdout_line(|line| line == "ann(owner): hello zoe(owner) there");
     here.tmux(&["send-keys", "-l", "/q\t"]);
