@@ -193,6 +193,22 @@ fn a_person_stays_in_the_chat_of_an_agent_that_is_started_again() {
 
 #[test]
 #[ignore = "needs tmux"]
+fn a_session_that_a_reload_replaces_at_once_is_no_silence() {
+    let here = Terminal::new();
+    let mut agent = here.user.agent();
+    chat(&here, &mut agent, "ann", "", "");
+    assert_eq!(here.user.udpagent(["reload"]).outcome().status, 0);
+    here.is("the next session", |screen| {
+        screen.matches("* you are ann(owner) at ").count() == 2
+    });
+    let screen = here.screen();
+    assert!(!screen.contains(" 0 s"), "{screen}");
+    here.keys(&["C-d"]);
+    here.prompt();
+}
+
+#[test]
+#[ignore = "needs tmux"]
 fn exec_in_a_chat_shows_escaped_output_and_the_outcome_only_to_the_one_who_asked() {
     let here = Terminal::new();
     let mut agent = here.user.agent();

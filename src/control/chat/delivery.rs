@@ -1,7 +1,7 @@
 //! News about delivery and about a silent agent, for a person.
 //!
 //! Not the receipts themselves. Invariants: a line that is delivered alone is marked, and of several the number is shown; one that is not delivered within [`limits::RECEIPT_LATE`] is named, and its
-//! delivery, too; while the agent is silent, the time since it was heard is shown.
+//! delivery, too; while the agent is silent for longer than [`limits::SILENCE_NOTED`], the time since it was heard is shown.
 
 use std::collections::VecDeque;
 use std::mem::take;
@@ -26,8 +26,16 @@ pub(super) struct Delivery {
     /// Messages with a receipt since all were delivered, and the last one that was sent, as it was typed.
     delivered: u64,
     last: (u64, String),
-    /// Time at which the agent was heard last, while it is silent.
-    last_heard: Option<Instant>,
+    silence: Option<Silence>,
+}
+
+/// Silence of the agent.
+#[derive(Clone, Copy, Debug)]
+struct Silence {
+    /// Time at which the agent was heard last.
+    heard: Instant,
+    /// True once the user was told.
+    is_told: bool,
 }
 
 /// News about delivery.
@@ -96,6 +104,26 @@ impl Delivery {
         }
         named..late
     }
+
+    /// Notes that the agent is silent.
+    fn on_silent(&mut self, heard: Instant) {
+        let is_told = false;
+        self.silence.get_or_insert(Silence { heard, is_told });
+    }
+
+    /// Returns the time since the agent was heard, if it is to be shown: a session that is replaced at once is no silence.
+    fn take_silence(&mut self, now: Instant) -> Option<Duration> {
+        let silence = self.silence.as_mut()?;
+        let time = now.saturating_duration_since(silence.heard);
+        silence.is_told |= time >= limits::SILENCE_NOTED;
+        silence.is_told.then_some(time)
+    }
+
+    /// Notes that the agent answers again. Returns the time of a silence that the user was told of.
+    fn on_back(&mut self, now: Instant) -> Option<Duration> {
+        let silence = self.silence.take().filter(|silence| silence.is_told)?;
+        Some(now.saturating_duration_since(silence.heard))
+    }
 }
 
 impl ChatLoop<'_> {
@@ -149,23 +177,26 @@ impl ChatLoop<'_> {
             return self.screen.note(&format!("{label} does not answer"));
         }
         let heard = now.checked_sub(silence).unwrap_or(now);
-        self.delivery.last_heard.get_or_insert(heard);
+        self.delivery.on_silent(heard);
         self.show_silence(now);
     }
 
     /// Handles the end of a silence.
     pub(super) fn on_back(&mut self) {
         let label = &self.label;
-        let words = match self.delivery.last_heard.take() {
-            Some(heard) => format!("{label} answers again, after {}", words(heard.elapsed())),
-            None => format!("{label} answers again"),
-        };
-        self.screen.note(&words);
+        if !self.screen.is_terminal() {
+            return self.screen.note(&format!("{label} answers again"));
+        }
+        if let Some(silence) = self.delivery.on_back(Instant::now()) {
+            let time = words(silence);
+            self.screen
+                .note(&format!("{label} answers again, after {time}"));
+        }
     }
 
     fn show_silence(&mut self, now: Instant) {
-        if let Some(heard) = self.delivery.last_heard {
-            let (label, time) = (&self.label, words(now.saturating_duration_since(heard)));
+        if let Some(silence) = self.delivery.take_silence(now) {
+            let (label, time) = (&self.label, words(silence));
             self.screen
                 .status(&format!("{label}: last heard {time} ago"));
         }
@@ -244,6 +275,25 @@ mod tests {
         assert_eq!(delivery.take_late(late), 0..1);
         delivery.on_refused(2);
         assert_eq!(delivery.on_receipt(None), News::None);
+    }
+
+    #[test]
+    fn the_end_of_a_silence_is_told_only_if_the_silence_was() {
+        let start = Instant::now();
+        let mut delivery = Delivery::default();
+        assert_eq!(delivery.on_back(start), None);
+        // As after a reload: the session is replaced at once.
+        delivery.on_silent(start);
+        assert_eq!(delivery.take_silence(start), None);
+        assert_eq!(delivery.on_back(start), None);
+        let told = start + limits::SILENCE_NOTED;
+        assert_eq!(delivery.take_silence(told), None);
+        delivery.on_silent(start);
+        assert_eq!(delivery.take_silence(told), Some(limits::SILENCE_NOTED));
+        // Another session that fails does not begin another silence.
+        delivery.on_silent(told);
+        assert_eq!(delivery.on_back(told), Some(limits::SILENCE_NOTED));
+        assert_eq!(delivery.on_back(told), None);
     }
 
     #[test]
