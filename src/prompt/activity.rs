@@ -20,6 +20,7 @@ struct Inner {
     is_empty: AtomicBool,
     /// Line that was finished last.
     finished: Mutex<String>,
+    question: Mutex<Option<&'static str>>,
 }
 
 impl Activity {
@@ -59,6 +60,17 @@ impl Activity {
         self.0.is_editing.load(Ordering::SeqCst)
     }
 
+    /// Opens a question, whose text takes the place of the prompt from the next line on, or withdraws it. A line that is
+    /// typed meanwhile is its answer.
+    pub fn set_question(&self, question: Option<&'static str>) {
+        *self.question_slot() = question;
+    }
+
+    /// Returns the question that is open.
+    pub fn question(&self) -> Option<&'static str> {
+        *self.question_slot()
+    }
+
     /// Returns a number that differs when the editor has left rows on the screen.
     pub fn rows(&self) -> u64 {
         self.0.rows.load(Ordering::SeqCst)
@@ -72,6 +84,13 @@ impl Activity {
     fn finished_slot(&self) -> std::sync::MutexGuard<'_, String> {
         self.0
             .finished
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn question_slot(&self) -> std::sync::MutexGuard<'_, Option<&'static str>> {
+        self.0
+            .question
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }

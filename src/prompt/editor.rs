@@ -127,9 +127,10 @@ impl LineEditor {
     pub fn read(&mut self, activity: &Activity) -> Vec<Typed> {
         activity.set_editing(true);
         let (before, behind) = std::mem::take(&mut self.kept);
+        let question = activity.question();
         let line = self
             .editor
-            .readline_with_initial(self.prompt, (&before, &behind));
+            .readline_with_initial(question.unwrap_or(self.prompt), (&before, &behind));
         activity.set_editing(false);
         activity.on_rows();
         match line {
@@ -145,7 +146,10 @@ impl LineEditor {
             Ok(text) => {
                 self.take_line();
                 activity.on_line(&text);
-                self.remember(&text);
+                // An answer is not typed again.
+                if question.or_else(|| activity.question()).is_none() {
+                    self.remember(&text);
+                }
                 parse(&text)
             }
             Err(ReadlineError::Eof) => vec![Typed::Leave],

@@ -1,6 +1,8 @@
 //! The agent on a terminal as its user sees it: the prompt of its chat, the question before running commands end, and the
 //! mode of the terminal after any end.
 
+mod question;
+
 use rustix::process::{Signal, kill_process};
 
 use crate::harness::{Child, Terminal, User, eventually, helper, port_to_keep};
@@ -108,7 +110,7 @@ impl Here {
     /// Waits until the question was asked so many times.
     fn asked(&self, times: usize) {
         let screen = || self.terminal.tmux(&["capture-pane", "-p", "-J"]);
-        let asked = || screen().matches("end / leave / stay?").count();
+        let asked = || screen().matches(" with the agent: ").count();
         eventually("the question", || asked() == times);
     }
 
@@ -259,7 +261,10 @@ fn quit_asks_before_commands_end_and_stay_keeps_them() {
     let screen = &here.terminal;
     let mut one = here.runs(&["sleep", "601"]);
     screen.line("quit");
-    here.told("* 1 command is running and ends with the agent: sh -c echo runs; exec \"$@\" sh sleep 601. end / leave / stay?");
+    here.told(
+        "* 1 command is running and ends with the agent: sh -c echo runs; exec \"$@\" sh sleep 601",
+    );
+    screen.at("end / leave / stay?");
     screen.line("what");
     here.told("* type end to end them and the agent, leave to close this prompt, or stay");
     screen.line("stay");

@@ -6,7 +6,7 @@
 use std::time::Instant as Moment;
 
 use super::limits;
-use super::prompt::Prompt;
+use super::prompt::{Input, Prompt};
 use super::thread::Thread;
 use crate::agent::ipc::ToSupervisor;
 use crate::agent::switch::Switch;
@@ -15,6 +15,9 @@ use crate::message::limits::{CHAT_TEXT, MEMBER_NAME, NAME};
 use crate::prompt::command::{self, Command, Typed};
 use crate::prompt::paste::Decision;
 use crate::time::Instant;
+
+/// Question about running commands, in the place of the prompt.
+const QUESTION: &str = "end / leave / stay? ";
 
 /// Answer to the question about running commands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,12 +61,12 @@ impl Thread {
         {
             printer.redraw();
         }
-        if let Some(typed) = prompt.take() {
+        if let Some(Input { typed, is_answer }) = prompt.take() {
             for line in prompt.kept() {
                 self.service.processes().send(&ToSupervisor::Typed(line));
             }
-            if prompt.is_asked {
-                let stays = self.on_answer(&mut prompt, &typed);
+            if is_answer || prompt.is_asked() {
+                let stays = self.on_answer(&prompt, &typed);
                 if !stays {
                     // Dropping the prompt restores the terminal.
                     return;
@@ -85,6 +88,9 @@ impl Thread {
             self.on_decision(&prompt, decision);
             self.on_ready(now, &mut prompt);
         }
+        if prompt.is_asked() && self.service.commands_ending_with_agent().is_empty() {
+            self.withdraw(&prompt);
+        }
         self.prompt = Some(prompt);
         self.execute_commands();
     }
@@ -95,8 +101,9 @@ impl Thread {
             return;
         };
         // An answer to the question is no message.
-        let typed = prompt.take().filter(|_| !prompt.is_asked);
-        for typed in typed.into_iter().flatten() {
+        let is_asked = prompt.is_asked();
+        let input = prompt.take().filter(|input| !input.is_answer && !is_asked);
+        for typed in input.into_iter().flat_map(|input| input.typed) {
             prompt.paste.push(Moment::now(), typed);
         }
         // As at the end of input: a few lines are sent, and many that nobody agreed to are not.
@@ -147,7 +154,8 @@ impl Thread {
                     self.note(format!("{command} is no command; {hint}"));
                 }
                 Typed::Leave | Typed::End => self.quit(prompt),
-                // The supervisor has the signal, too.
+                // The supervisor has the signal, too, and ends the agent if nothing runs.
+                Typed::Interrupted if self.question().is_some() => self.quit(prompt),
                 Typed::Interrupted | Typed::Failed(_) => {}
             }
         }
@@ -218,24 +226,33 @@ impl Thread {
         self.note(format!("you are {me}; also here: {others}"));
     }
 
-    /// Handles Ctrl-C at the prompt.
+    /// Handles Ctrl-C at the prompt, unless the line editor had it first.
     pub(super) fn on_interrupted(&mut self) {
-        if let Some(mut prompt) = self.prompt.take() {
-            self.quit(&mut prompt);
+        if let Some(prompt) = self.prompt.take() {
+            if !prompt.is_asked() {
+                self.quit(&prompt);
+            }
             self.prompt = Some(prompt);
         }
     }
 
     /// Ends the agent, or asks first if commands would end with it.
-    fn quit(&mut self, prompt: &mut Prompt) {
+    fn quit(&mut self, prompt: &Prompt) {
         let Some(question) = self.question() else {
             return self.service.processes().send(&ToSupervisor::ShutDown);
         };
-        prompt.is_asked = true;
         self.note(question);
+        prompt.set_question(Some(QUESTION));
     }
 
-    /// Returns the question about running commands, if there are any that end with the agent.
+    /// Withdraws the question, once nothing runs that it is about.
+    fn withdraw(&mut self, prompt: &Prompt) {
+        self.note("no command is running any more; the agent goes on".into());
+        prompt.set_question(None);
+        self.service.processes().send(&ToSupervisor::Stays);
+    }
+
+    /// Returns the words before the question about running commands, if there are any that end with the agent.
     fn question(&self) -> Option<String> {
         let commands = self.service.commands_ending_with_agent();
         let count = commands.len();
@@ -256,17 +273,14 @@ impl Thread {
             1 => "1 command is running and ends with the agent".to_owned(),
             count => format!("{count} commands are running and end with the agent"),
         };
-        Some(format!(
-            "{are}: {}{more}. end / leave / stay?",
-            named.join("; ")
-        ))
+        Some(format!("{are}: {}{more}", named.join("; ")))
     }
 
     /// Handles a line after the question. Returns false if the user leaves the prompt.
-    fn on_answer(&mut self, prompt: &mut Prompt, typed: &[Typed]) -> bool {
+    fn on_answer(&mut self, prompt: &Prompt, typed: &[Typed]) -> bool {
         match Answer::of(typed) {
             Some(Answer::End) => {
-                prompt.is_asked = false;
+                prompt.set_question(None);
                 self.service.processes().send(&ToSupervisor::ShutDown);
             }
             Some(Answer::Leave) => {
@@ -277,11 +291,14 @@ impl Thread {
                 return false;
             }
             Some(Answer::Stay) => {
-                prompt.is_asked = false;
+                prompt.set_question(None);
                 self.service.processes().send(&ToSupervisor::Stays);
                 self.note("the agent goes on".into());
             }
             None if matches!(typed, [Typed::Interrupted]) => {}
+            None if !prompt.is_asked() => {
+                self.note("not sent: it was typed as an answer".into());
+            }
             None => self.note(
                 "type end to end them and the agent, leave to close this prompt, or stay".into(),
             ),

@@ -115,7 +115,6 @@ impl Prepared {
             activity: self.activity.clone(),
             members: self.members,
             paste: Paste::new(Some(self.activity.clone())),
-            is_asked: false,
             kept: self.kept,
             continued: self.continued,
             typed,
@@ -133,22 +132,30 @@ impl Prepared {
     }
 }
 
+/// What was typed as one line.
+pub struct Input {
+    pub typed: Vec<Typed>,
+    /// True if a question was open when the line began: it is an answer, also if the question was withdrawn meanwhile.
+    pub is_answer: bool,
+}
+
 /// Reads lines until the prompt is dropped, or nothing more can be read.
 fn read(
     editor: &mut LineEditor,
     activity: &Activity,
-    typed: &Sender<Vec<Typed>>,
+    sender: &Sender<Input>,
     processed: &Receiver<()>,
     wake: &impl Fn(),
 ) {
     loop {
-        let mut inputs = editor.read(activity);
+        let is_answer = activity.question().is_some();
+        let mut typed = editor.read(activity);
         // A terminal that was closed has the end of input for ever; SIGHUP decides whether the agent ends.
-        if inputs == [Typed::Leave] && tcgetattr(stdin()).is_err() {
-            inputs = vec![Typed::Failed("the terminal was closed".into())];
+        if typed == [Typed::Leave] && tcgetattr(stdin()).is_err() {
+            typed = vec![Typed::Failed("the terminal was closed".into())];
         }
-        let is_last = matches!(inputs[..], [Typed::Failed(_)]);
-        if typed.send(inputs).is_err() {
+        let is_last = matches!(typed[..], [Typed::Failed(_)]);
+        if sender.send(Input { typed, is_answer }).is_err() {
             return;
         }
         wake();
@@ -167,20 +174,35 @@ pub struct Prompt {
     pub members: Members,
     /// Lines that arrive at once.
     pub paste: Paste,
-    /// True if the user was asked about running commands and has not answered.
-    pub is_asked: bool,
     kept: Receiver<String>,
     /// Set by SIGCONT: another process has written to the terminal. The signal interrupts the loop of the front.
     continued: Arc<AtomicBool>,
-    typed: Receiver<Vec<Typed>>,
+    typed: Receiver<Input>,
     /// Lets the thread read the next line.
     proceed: Sender<()>,
 }
 
 impl Prompt {
     /// Returns what was typed as the last line, if there is a new one. Call [`proceed`](Self::proceed) when it is processed.
-    pub fn take(&self) -> Option<Vec<Typed>> {
+    pub fn take(&self) -> Option<Input> {
         self.typed.try_recv().ok()
+    }
+
+    /// Returns true if the user was asked about running commands and has not answered.
+    pub fn is_asked(&self) -> bool {
+        self.activity.question().is_some()
+    }
+
+    /// Asks in the place of the prompt, or withdraws the question. What is being typed is dropped.
+    pub fn set_question(&self, question: Option<&'static str>) {
+        self.activity.set_question(question);
+        self.interrupt();
+    }
+
+    /// Lets the line editor end the line that is being edited: for it, a signal of this process is Ctrl-C. Returns false if it
+    /// edits none.
+    fn interrupt(&self) -> bool {
+        self.activity.is_editing() && signal_hook::low_level::raise(SIGINT).is_ok()
     }
 
     /// Returns lines for the line editor of a later front.
@@ -204,10 +226,10 @@ impl Prompt {
         self.paste.deadline()
     }
 
-    /// Lets the line editor give the terminal back, so that it draws nothing afterwards: for it, a signal of this process is
-    /// Ctrl-C. Waits for that for a bounded time, because the terminal may be stopped.
+    /// Lets the line editor give the terminal back, so that it draws nothing afterwards. Waits for that for a bounded time,
+    /// because the terminal may be stopped.
     fn end_editing(&self) {
-        if self.activity.is_editing() && signal_hook::low_level::raise(SIGINT).is_ok() {
+        if self.interrupt() {
             let _ = self.typed.recv_timeout(limits::LAST_LINES);
         }
     }
