@@ -6,13 +6,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
+use nix::sys::signal::Signal;
+
 /// Activity at a prompt.
 #[derive(Clone, Default, Debug)]
 pub struct Activity(Arc<Inner>);
 
 #[derive(Default, Debug)]
 struct Inner {
-    is_editing: AtomicBool,
+    /// Thread of the editor while that has the terminal.
+    editing: Mutex<Option<Pthread>>,
     /// Number of times that the editor has written rows which stay on the screen.
     rows: AtomicU64,
     last_key: Mutex<Option<Instant>>,
@@ -50,14 +54,23 @@ impl Activity {
         self.0.rows.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Notes that the editor takes the terminal, or returns it.
+    /// Notes that the editor takes the terminal, or returns it. The editor calls it in its thread.
     pub fn set_editing(&self, is_editing: bool) {
-        self.0.is_editing.store(is_editing, Ordering::SeqCst);
+        *self.editing_slot() = is_editing.then(pthread_self);
     }
 
     /// Returns true while the line editor has the terminal.
     pub fn is_editing(&self) -> bool {
-        self.0.is_editing.load(Ordering::SeqCst)
+        self.editing_slot().is_some()
+    }
+
+    /// Interrupts a read of the line editor: one that has begun while another program had the terminal waits for a key and
+    /// takes no line to show.
+    pub fn wake(&self) {
+        // While it is locked, the thread is in the editor.
+        if let Some(thread) = *self.editing_slot() {
+            let _ = pthread_kill(thread, Signal::SIGWINCH);
+        }
     }
 
     /// Opens a question, whose text takes the place of the prompt from the next line on, or withdraws it. A line that is
@@ -84,6 +97,13 @@ impl Activity {
     fn finished_slot(&self) -> std::sync::MutexGuard<'_, String> {
         self.0
             .finished
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn editing_slot(&self) -> std::sync::MutexGuard<'_, Option<Pthread>> {
+        self.0
+            .editing
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }

@@ -7,6 +7,7 @@
 pub mod activity;
 pub mod command;
 pub mod completion;
+pub mod editing_mode;
 pub mod editor;
 pub mod limits;
 pub mod line_history;

@@ -69,6 +69,7 @@ mod signals;
 mod slow_reader;
 mod ssh;
 mod stdin;
+mod stopped;
 mod store;
 mod targets;
 mod terminal;

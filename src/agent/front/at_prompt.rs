@@ -56,7 +56,7 @@ impl Thread {
         let Some(mut prompt) = self.prompt.take() else {
             return;
         };
-        if prompt.take_continued()
+        if prompt.is_overwritten()
             && let Some(printer) = &self.printer
         {
             printer.redraw();

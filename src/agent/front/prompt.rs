@@ -14,9 +14,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::stdio::{stdin, stdout};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::ExternalPrinter;
-use signal_hook::consts::{SIGCONT, SIGINT};
+use signal_hook::consts::{SIGCONT, SIGINT, SIGURG};
 
-use super::terminal::REDRAW;
+use super::terminal::{BACKGROUND, REDRAW};
 use crate::agent::config::LogFormat;
 use crate::agent::ipc::Setup;
 use crate::agent::limits;
@@ -24,6 +24,7 @@ use crate::agent::switch::Switch;
 use crate::prompt::activity::Activity;
 use crate::prompt::command::{self, Typed};
 use crate::prompt::completion::Members;
+use crate::prompt::editing_mode::EditingMode;
 use crate::prompt::editor::{
     LineEditor, PROMPT, PromptOptions, SuspendKey, is_possible, keep_typed_ahead, open_editor,
 };
@@ -42,6 +43,7 @@ pub struct Prepared {
     style: Style,
     kept: Receiver<String>,
     continued: Arc<AtomicBool>,
+    overwritten: Arc<AtomicBool>,
 }
 
 /// Lines typed at earlier fronts, and a channel for those of this one.
@@ -74,6 +76,8 @@ impl Prepared {
         signal_hook::flag::register(SIGINT, Arc::new(AtomicBool::new(false))).ok()?;
         let continued = Arc::new(AtomicBool::new(false));
         signal_hook::flag::register(SIGCONT, Arc::clone(&continued)).ok()?;
+        let overwritten = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGURG, Arc::clone(&overwritten)).ok()?;
         let (activity, members) = (Activity::default(), Members::default());
         let (sender, kept) = bounded(HISTORY_LINES);
         let options = PromptOptions {
@@ -94,6 +98,7 @@ impl Prepared {
             style: Style::of_terminal(setup.chat.is_timed),
             kept,
             continued,
+            overwritten,
         })
     }
 
@@ -116,7 +121,10 @@ impl Prepared {
             members: self.members,
             paste: Paste::new(Some(self.activity.clone())),
             kept: self.kept,
+            mode: EditingMode::of_terminal(self.activity.clone())?,
+            next_check: None,
             continued: self.continued,
+            overwritten: self.overwritten,
             typed,
             proceed,
         };
@@ -175,8 +183,14 @@ pub struct Prompt {
     /// Lines that arrive at once.
     pub paste: Paste,
     kept: Receiver<String>,
-    /// Set by SIGCONT: another process has written to the terminal. The signal interrupts the loop of the front.
+    /// Mode of the terminal while there is a prompt.
+    mode: EditingMode,
+    /// Time at which the foreground is checked again, after SIGCONT in the background.
+    next_check: Option<Instant>,
+    /// Set by SIGCONT: another program may have had the terminal. The signals interrupt the loop of the front.
     continued: Arc<AtomicBool>,
+    /// Set by SIGURG: a line of the log was written in the place of the prompt.
+    overwritten: Arc<AtomicBool>,
     typed: Receiver<Input>,
     /// Lets the thread read the next line.
     proceed: Sender<()>,
@@ -210,9 +224,17 @@ impl Prompt {
         self.kept.try_iter()
     }
 
-    /// Returns true, once for each SIGCONT, if the prompt is to be drawn again.
-    pub fn take_continued(&self) -> bool {
-        self.continued.swap(false, Ordering::SeqCst) && self.activity.is_editing()
+    /// Takes the terminal back after SIGCONT, once the agent is in the foreground. Returns true if the prompt is to be drawn
+    /// again.
+    pub fn is_overwritten(&mut self) -> bool {
+        if self.continued.swap(false, Ordering::SeqCst) {
+            self.mode.on_continued();
+        }
+        let is_restored = self.mode.restore();
+        let is_lost = self.mode.is_lost();
+        self.next_check = is_lost.then(|| Instant::now() + BACKGROUND);
+        let is_overwritten = self.overwritten.swap(false, Ordering::SeqCst);
+        is_restored || is_overwritten && self.activity.is_editing()
     }
 
     /// Lets the next line be read.
@@ -221,9 +243,10 @@ impl Prompt {
         let _ = self.proceed.try_send(());
     }
 
-    /// Returns the time at which lines that arrived at once are complete.
+    /// Returns the time at which lines that arrived at once are complete, or the foreground is checked.
     pub fn deadline(&self) -> Option<Instant> {
-        self.paste.deadline()
+        let deadlines = [self.paste.deadline(), self.next_check];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Lets the line editor give the terminal back, so that it draws nothing afterwards. Waits for that for a bounded time,

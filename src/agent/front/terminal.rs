@@ -294,8 +294,8 @@ struct Stdin {
     in_line: bool,
 }
 
-/// Interval of the check for the foreground, while input is ready in the background.
-const BACKGROUND: Duration = Duration::from_millis(250);
+/// Interval of the check for the foreground, while the agent is in the background and has something to do on the terminal.
+pub(super) const BACKGROUND: Duration = Duration::from_millis(250);
 
 /// Time for the rest of a line, before another front reads on. Programs write whole lines.
 const REST_OF_LINE: Timespec = Timespec {

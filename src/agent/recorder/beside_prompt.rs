@@ -23,8 +23,8 @@ pub(super) fn write(line: &str) -> io::Result<()> {
         return write_stderr(line.as_bytes());
     }
     write_stderr(format!("{CLEAR}{line}").as_bytes())?;
-    // SIGCONT does nothing to the other processes of the agent, which run.
-    Ok(kill_current_process_group(Signal::CONT)?)
+    // SIGURG does nothing to the other processes of the agent.
+    Ok(kill_current_process_group(Signal::URG)?)
 }
 
 /// Returns true if standard error is the terminal of the agent's prompt: only a line editor reads single characters, and one

@@ -13,6 +13,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use self::bot::BotProcess;
 use super::{Supervisor, limits};
 use crate::agent::ipc::FRONT;
@@ -132,6 +134,13 @@ impl FrontProcess {
     pub fn pid(&self) -> Option<i32> {
         let child = self.child.as_ref()?;
         i32::try_from(child.id()).ok()
+    }
+
+    /// Passes SIGCONT on: kill(1) may have signaled the supervisor alone.
+    pub fn pass_on_continued(&self) {
+        if let Some(pid) = self.pid().and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::CONT);
+        }
     }
 
     /// Ends it. Its connection ends after its last messages.

@@ -161,6 +161,11 @@ impl Run {
         {
             self.signals.set_stop();
         }
+        if self.signals.take_continued()
+            && let Some(process) = &self.process
+        {
+            process.pass_on_continued();
+        }
         if self.signals.stop() && self.may_stop(now) {
             self.shut_down(now);
         }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mio::{Interest, Registry};
 use signal_hook::SigId;
-use signal_hook::consts::{SIGCHLD, SIGINT};
+use signal_hook::consts::{SIGCHLD, SIGCONT, SIGINT};
 use signal_hook::low_level;
 
 use super::tokens;
@@ -20,6 +20,7 @@ pub struct Signals {
     /// SIGINT, which the user of a prompt is asked about.
     interrupt: Arc<AtomicBool>,
     reload: Arc<AtomicBool>,
+    continued: Arc<AtomicBool>,
     wakes: mio::net::UnixStream,
     children: mio::net::UnixStream,
     registrations: Vec<SigId>,
@@ -42,7 +43,8 @@ impl Stopper {
 }
 
 impl Signals {
-    /// Returns the signals of a supervisor: those of `stops` end it, those of `reloads` let it load its files again.
+    /// Returns the signals of a supervisor: those of `stops` end it, those of `reloads` let it load its files again. An
+    /// embedder has none, and keeps SIGCONT for itself.
     ///
     /// # Errors
     /// The system has no descriptor left.
@@ -55,8 +57,10 @@ impl Signals {
         let stop = Arc::new(AtomicBool::new(false));
         let interrupt = Arc::new(AtomicBool::new(false));
         let reload = Arc::new(AtomicBool::new(false));
+        let continued = Arc::new(AtomicBool::new(false));
+        let continues: &[i32] = if stops.is_empty() { &[] } else { &[SIGCONT] };
         let mut registrations = vec![low_level::pipe::register(SIGCHLD, child)?];
-        for (signals, flag) in [(stops, &stop), (reloads, &reload)] {
+        for (signals, flag) in [(stops, &stop), (reloads, &reload), (continues, &continued)] {
             for &signal in signals {
                 let flag = if signal == SIGINT { &interrupt } else { flag };
                 registrations.push(signal_hook::flag::register(signal, Arc::clone(flag))?);
@@ -75,6 +79,7 @@ impl Signals {
             stop,
             interrupt,
             reload,
+            continued,
             wakes,
             children,
             registrations,
@@ -105,6 +110,11 @@ impl Signals {
     /// Returns true, once for each order, if the files are to be loaded again.
     pub fn reload(&self) -> bool {
         self.reload.swap(false, Ordering::SeqCst)
+    }
+
+    /// Returns true if SIGCONT has arrived since it was taken.
+    pub fn take_continued(&self) -> bool {
+        self.continued.swap(false, Ordering::SeqCst)
     }
 
     /// Takes the bytes that have woken the loop.

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, after, at, never, select, tick};
-use signal_hook::consts::{SIGINT, SIGQUIT, SIGTSTP};
+use signal_hook::consts::{SIGCONT, SIGINT, SIGQUIT, SIGTSTP};
 
 pub use plain::{PlainOptions, PlainSource, chat_plain};
 
@@ -90,7 +90,7 @@ pub enum Format {
 #[must_use]
 pub fn signals() -> &'static [i32] {
     if editor::is_possible() {
-        &[SIGINT, SIGQUIT, SIGTSTP]
+        &[SIGINT, SIGQUIT, SIGTSTP, SIGCONT]
     } else {
         &[]
     }
@@ -264,8 +264,7 @@ impl ChatLoop<'_> {
     }
 
     fn on_signal(&mut self, signal: i32) {
-        if signal == SIGTSTP {
-            self.screen.suspend();
+        if self.screen.on_job_control(signal) {
             return;
         }
         let is_contacted = self.chat.is_contacted();

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, after, at, never, select};
-use signal_hook::consts::SIGTSTP;
 
 use super::screen::Screen;
 use super::{DELIVERED, FAILED};
@@ -171,9 +170,7 @@ impl PlainChat<'_> {
                 }
                 recv(over) -> _ => return None,
                 recv(options.signals) -> signal => {
-                    if signal == Ok(SIGTSTP) {
-                        self.screen.suspend();
-                    } else {
+                    if !signal.is_ok_and(|signal| self.screen.on_job_control(signal)) {
                         self.drop_unsent();
                         return Some(Instant::now() + limits::CHAT_LEAVE);
                     }

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, at, bounded, never, select};
 use rustix::process::{Signal, getpid, kill_process};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
-use signal_hook::consts::SIGTSTP;
+use rustix::termios::{OptionalActions, Termios, tcsetattr};
+use signal_hook::consts::{SIGCONT, SIGTSTP};
 
 use super::above_prompt::{AbovePrompt, Shown};
 use crate::control::limits;
@@ -17,6 +17,7 @@ use crate::escape;
 use crate::message::limits::{CHAT_TEXT, NAME};
 use crate::prompt::activity::Activity;
 use crate::prompt::command::{self, Typed};
+use crate::prompt::editing_mode::EditingMode;
 use crate::prompt::editor::{self, PromptOptions, SuspendKey};
 use crate::saved_mode;
 
@@ -38,6 +39,7 @@ pub(super) struct Screen {
 /// Terminal while there is a prompt.
 struct Prompt {
     before: Termios,
+    mode: EditingMode,
     activity: Activity,
 }
 
@@ -59,6 +61,7 @@ impl Screen {
         saved_mode::set(Some(before.clone()));
         let held = Prompt {
             before,
+            mode: EditingMode::of_terminal(activity.clone())?,
             activity: activity.clone(),
         };
         // From here on, dropping `held` restores the terminal.
@@ -178,7 +181,7 @@ impl Screen {
                     return;
                 },
                 recv(signals) -> signal => match signal {
-                    Ok(SIGTSTP) => self.suspend(),
+                    Ok(signal) if self.on_job_control(signal) => {}
                     Ok(_) | Err(_) => return,
                 },
                 recv(deadline) -> _ => return,
@@ -186,18 +189,37 @@ impl Screen {
         }
     }
 
-    /// Stops the program, as Ctrl-Z requests, until it is continued.
-    pub(super) fn suspend(&mut self) {
+    /// Stops the program at SIGTSTP, and takes the terminal back at SIGCONT. Returns false for another signal.
+    pub(super) fn on_job_control(&mut self, signal: i32) -> bool {
+        match signal {
+            SIGTSTP => self.suspend(),
+            SIGCONT => {
+                if let Some(prompt) = &mut self.prompt {
+                    prompt.mode.on_continued();
+                }
+                self.take_back();
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Takes the terminal back after SIGCONT, once this program is in the foreground.
+    pub(super) fn take_back(&mut self) {
+        if let Some(prompt) = &mut self.prompt
+            && prompt.mode.restore()
+        {
+            self.waiting.push_back(Shown::Redraw);
+            let _ = self.flush();
+        }
+    }
+
+    /// Stops the program, as Ctrl-Z requests, until SIGCONT.
+    fn suspend(&mut self) {
         let Some(prompt) = &self.prompt else { return };
         let stdin = io::stdin();
-        let Ok(now) = tcgetattr(&stdin) else { return };
         let _ = tcsetattr(&stdin, OptionalActions::Now, &prompt.before);
         let _ = kill_process(getpid(), Signal::STOP);
-        let _ = tcsetattr(&stdin, OptionalActions::Now, &now);
-        // The window may have another size now.
-        let _ = kill_process(getpid(), Signal::WINCH);
-        self.waiting.push_back(Shown::Redraw);
-        let _ = self.flush();
     }
 
     /// Reports a command that does not exist.
