@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Agent, Child, DEADLINE, User};
+use crate::harness::{Agent, Child, DEADLINE, POLL, User};
 
 /// Bound of the time from a signal to the end of a chat: one second for receipts, half a second to close the
 /// session, and a margin for a busy machine.
@@ -218,7 +218,7 @@ fn a_signal_ends_a_chat_whose_output_nobody_reads() {
             let _ = stuck.wait();
             panic!("SIGTERM does not end the chat");
         }
-        std::thread::yield_now();
+        std::thread::sleep(POLL);
     }
     drop(reader);
 }

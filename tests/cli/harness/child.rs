@@ -204,11 +204,14 @@ pub fn shell_status(status: ExitStatus) -> Option<i32> {
     status.code().or_else(|| Some(128 + status.signal()?))
 }
 
+/// Pause between two polls: a test that spins takes the time from what it waits for.
+pub const POLL: Duration = Duration::from_millis(1);
+
 /// Waits until a condition holds that no output announces, by polling.
 pub fn eventually(what: &str, mut so: impl FnMut() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !so() {
         assert!(Instant::now() < deadline, "never: {what}");
-        std::thread::yield_now();
+        std::thread::sleep(POLL);
     }
 }

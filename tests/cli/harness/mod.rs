@@ -14,7 +14,7 @@ mod workload;
 
 pub use agent::{Agent, port_to_keep};
 pub use cgroups::{cgroups, is_tidy, jobs_in};
-pub use child::{Child, DEADLINE, eventually, shell_status};
+pub use child::{Child, DEADLINE, POLL, eventually, shell_status};
 pub use pty::Pty;
 pub use raw_peer::{RawPeer, send_forged};
 pub use terminal::Terminal;
