@@ -14,6 +14,10 @@ fn comes_back(here: &Terminal, program: &str, command: &str) {
     let shell = Pid::from_raw(shell.trim().parse().unwrap()).unwrap();
     for (name, enter) in SHELLS {
         here.line(&format!("exec {name}"));
+        let comm = format!("/proc/{}/comm", shell.as_raw_pid());
+        eventually("the shell", || {
+            name.split(' ').next() == Some(std::fs::read_to_string(&comm).unwrap().trim())
+        });
         here.prompt();
         here.line(&format!("clear; {command}"));
         here.at(">");
