@@ -8,13 +8,14 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustyline::completion::Completer;
-use rustyline::highlight::Highlighter;
+use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::Hinter;
 use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 
 use super::activity::Activity;
 use super::command;
+use super::rows::Rows;
 use crate::escape;
 
 /// Names of the members, shared by the chat and its prompt.
@@ -77,6 +78,8 @@ pub struct PromptHelper {
     pub activity: Activity,
     /// Line as it was after its last change, before and behind the cursor.
     pub line: RefCell<(String, String)>,
+    /// Rows that the line takes.
+    pub rows: Rows,
     /// Returns true if a command is completed.
     pub offers: fn(&str) -> bool,
 }
@@ -103,19 +106,26 @@ impl Completer for PromptHelper {
     }
 }
 
-/// Gives no hints; the editor asks after each change of the line.
+/// Gives no hints; the editor asks after each change of the line or the window, before it draws.
 impl Hinter for PromptHelper {
     type Hint = String;
 
     fn hint(&self, line: &str, pos: usize, _context: &Context<'_>) -> Option<String> {
         let (before, behind) = line.split_at(pos);
+        self.rows.on_draw(before, behind);
         *self.line.borrow_mut() = (before.to_owned(), behind.to_owned());
         self.activity.on_key(line);
         None
     }
 }
 
-impl Highlighter for PromptHelper {}
+/// Highlights nothing; the editor draws the whole line instead of a character where that is wanted.
+impl Highlighter for PromptHelper {
+    fn highlight_char(&self, line: &str, pos: usize, kind: CmdKind) -> bool {
+        kind == CmdKind::Other && self.rows.is_behind_break(&line[..pos])
+    }
+}
+
 impl Validator for PromptHelper {}
 impl Helper for PromptHelper {}
 
@@ -155,6 +165,7 @@ mod tests {
             members: Members::default(),
             activity: Activity::default(),
             line: RefCell::default(),
+            rows: Rows::default(),
             offers: command::is_of_agent,
         };
         helper.members.set(&["anna".into(), "anne".into()]);

@@ -20,6 +20,7 @@ use super::command::{self, Typed};
 use super::completion::{Members, PromptHelper};
 use super::limits;
 use super::line_history::EarlierLines;
+use super::rows::Rows;
 
 /// Text before the line in a chat.
 pub const PROMPT: &str = "> ";
@@ -88,6 +89,7 @@ pub fn open_editor(
         members: options.members,
         activity,
         line,
+        rows: Rows::default(),
         offers: options.offers,
     }));
     for line in options.history.load() {
@@ -128,9 +130,13 @@ impl LineEditor {
         activity.set_editing(true);
         let (before, behind) = std::mem::take(&mut self.kept);
         let question = activity.question();
+        let prompt = question.unwrap_or(self.prompt);
+        if let Some(helper) = self.editor.helper() {
+            helper.rows.begin(prompt);
+        }
         let line = self
             .editor
-            .readline_with_initial(question.unwrap_or(self.prompt), (&before, &behind));
+            .readline_with_initial(prompt, (&before, &behind));
         activity.set_editing(false);
         activity.on_rows();
         match line {

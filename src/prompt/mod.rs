@@ -12,4 +12,5 @@ pub mod editor;
 pub mod limits;
 pub mod line_history;
 pub mod paste;
+pub mod rows;
 pub mod style;

@@ -49,6 +49,65 @@ fn resize(pane: &Terminal, columns: &str) {
 
 #[test]
 #[ignore = "needs tmux"]
+fn a_wider_window_erases_no_message_above_a_line_of_several_rows() {
+    let here = Terminal::new();
+    let mut agent = here.user.agent();
+    let target = agent.target();
+    resize(&here, "40");
+    here.line(&format!("clear; udpctl chat {target} --no-time --name ann"));
+    agent.child.stdout_line(|line| line == "* ann(owner) came");
+    typed(&here, "");
+    let say = |text: &str| {
+        let words = ["send", &target, "--", text];
+        assert_eq!(here.user.udpctl(words).outcome().status, 0);
+        here.is(text, |screen| screen.contains(&format!(": {text}")));
+    };
+    let draft: String = ('a'..='z').cycle().take(190).collect();
+    for (number, keys) in [&["C-e"][..], &["C-a"]].into_iter().enumerate() {
+        for part in ["one", "two", "three", "four", "five"] {
+            say(&format!("{part} {number}"));
+        }
+        here.tmux(&["send-keys", "-l", &draft]);
+        here.keys(keys);
+        let row = |from: usize, to: usize| draft[from..to].to_owned();
+        here.is("five rows", |screen| screen.contains(&row(158, 190)));
+        resize(&here, "100");
+        // Two rows: the prompt and 98 characters, and the others.
+        let wanted = format!(
+            "five {number}
+> {}
+{}
+",
+            row(0, 98),
+            row(98, 190)
+        );
+        here.is("two rows", |screen| {
+            format!(
+                "{}
+",
+                screen.trim_end()
+            )
+            .ends_with(&wanted)
+        });
+        let screen = here.screen();
+        for part in ["one", "two", "three", "four", "five"] {
+            let shown = format!(
+                ": {part} {number}
+"
+            );
+            assert!(screen.contains(&shown), "{shown}{screen}");
+        }
+        say(&format!("after {number}"));
+        here.keys(&["C-e", "C-u"]);
+        typed(&here, "");
+        resize(&here, "40");
+    }
+    here.keys(&["C-d"]);
+    here.prompt();
+}
+
+#[test]
+#[ignore = "needs tmux"]
 fn three_people_type_while_messages_arrive_and_windows_change() {
     let (mut agent, panes) = three();
     let [ann, bob, zoe] = &panes[..] else {
