@@ -21,6 +21,7 @@ use super::completion::{Members, PromptHelper};
 use super::limits;
 use super::line_history::EarlierLines;
 use super::rows::Rows;
+use crate::escape;
 
 /// Text before the line in a chat.
 pub const PROMPT: &str = "> ";
@@ -63,6 +64,8 @@ pub struct LineEditor {
     prompt: &'static str,
     /// Line that goes on, before and behind the cursor.
     kept: (String, String),
+    /// True if the user was told that lines are not kept.
+    has_failed: bool,
 }
 
 /// Opens a line editor, and the printer that writes above it.
@@ -101,6 +104,7 @@ pub fn open_editor(
         history: options.history,
         prompt: options.prompt,
         kept: Default::default(),
+        has_failed: false,
     };
     Ok((editor, printer))
 }
@@ -141,11 +145,7 @@ impl LineEditor {
         activity.on_rows();
         match line {
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                // Written here, as it belongs to the line above. Without a terminal, nobody misses it.
-                let _ = writeln!(
-                    io::stderr(),
-                    "* what is not UTF-8 is left out; the line goes on"
-                );
+                note("what is not UTF-8 is left out; the line goes on");
                 self.kept = self.take_line();
                 Vec::new()
             }
@@ -168,11 +168,24 @@ impl LineEditor {
     fn remember(&mut self, text: &str) {
         for line in text.split(['\n', '\r']) {
             // False for a blank line and a repeated one.
-            if self.editor.add_history_entry(line).unwrap_or(false) && !line.trim().is_empty() {
-                self.history.add(line);
+            let is_new = self.editor.add_history_entry(line).unwrap_or(false);
+            if is_new
+                && !line.trim().is_empty()
+                && let Err(reason) = self.history.add(line)
+                && !std::mem::replace(&mut self.has_failed, true)
+            {
+                note(&format!(
+                    "what you type is not kept for the next chat: {reason}"
+                ));
             }
         }
     }
+}
+
+/// Writes a note that belongs to the line above, before the next line is edited. Without a terminal, nobody misses it.
+fn note(words: &str) {
+    let words = escape::line(words.as_bytes(), limits::NOTE);
+    let _ = writeln!(io::stderr(), "* {words}");
 }
 
 /// Parses input at the prompt, line by line: a terminal that marks pasted text passes it to the editor as one text with

@@ -8,6 +8,9 @@ pub const HISTORY_LINES: usize = 1000;
 /// Bytes of these lines. The file grows to twice as many before it is written anew.
 pub const HISTORY_BYTES: usize = 256 << 10;
 
+/// Bytes of a note of the line editor: a path of the greatest length and an error.
+pub const NOTE: usize = 4096 + 256;
+
 /// Lines at once that a prompt sends without a question.
 pub const PASTE_UNASKED: usize = 20;
 

@@ -4,13 +4,13 @@
 //! several programs add lines without removing each other's.
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::limits;
-use crate::home::{self, Readers};
+use crate::home::{self, FileError, Readers};
 
 /// Attempts to lock the file for one line. A holder writes one line, or replaces the file.
 const ATTEMPTS: u32 = 20;
@@ -24,7 +24,10 @@ pub trait EarlierLines: Send {
     fn load(&self) -> Vec<String>;
 
     /// Adds a line.
-    fn add(&mut self, line: &str);
+    ///
+    /// # Errors
+    /// Why it is not there for the next prompt, in one line.
+    fn add(&mut self, line: &str) -> Result<(), String>;
 }
 
 /// Lines typed before, in a file.
@@ -37,6 +40,38 @@ impl LineHistory {
     /// Creates the history in a file, which need not exist.
     pub const fn new(path: PathBuf) -> Self {
         Self { path }
+    }
+
+    fn append(&self, line: &str) -> Result<(), FileError> {
+        let failed = |error| FileError::Io(self.path.clone(), error);
+        let mut attempts = 0..ATTEMPTS;
+        let lock = loop {
+            match home::try_lock(&self.path)? {
+                Some(lock) => break lock,
+                None if attempts.next().is_some() => std::thread::sleep(PAUSE),
+                None => return Err(failed(io::ErrorKind::WouldBlock.into())),
+            }
+        };
+        let mut file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&self.path)
+            .map_err(failed)?;
+        let before = file.metadata().map_err(failed)?.len();
+        if let Err(error) = file.write_all(format!("{line}\n").as_bytes()) {
+            // A part of it would be the beginning of the next line.
+            let _ = file.set_len(before);
+            return Err(failed(error));
+        }
+        let length = file.metadata().map_or(0, |meta| meta.len());
+        drop(file);
+        if length > 2 * limits::HISTORY_BYTES as u64 {
+            let text = self.load().join("\n") + "\n";
+            let _ = home::replace_hint(&self.path, text.as_bytes());
+        }
+        drop(lock);
+        Ok(())
     }
 }
 
@@ -52,32 +87,8 @@ impl EarlierLines for LineHistory {
             .collect()
     }
 
-    /// The line is lost if the file cannot be written: the chat goes on.
-    fn add(&mut self, line: &str) {
-        let mut attempts = 0..ATTEMPTS;
-        let lock = loop {
-            match home::try_lock(&self.path) {
-                Ok(Some(lock)) => break lock,
-                Ok(None) if attempts.next().is_some() => std::thread::sleep(PAUSE),
-                Ok(None) | Err(_) => return,
-            }
-        };
-        let opened = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&self.path);
-        let Ok(mut file) = opened else { return };
-        // One write, so that the line is in the file as a whole or not at all.
-        let written = file.write_all(format!("{line}\n").as_bytes());
-        let length = file.metadata().map_or(0, |meta| meta.len());
-        drop(file);
-        if written.is_ok() && length > 2 * limits::HISTORY_BYTES as u64 {
-            let lines = self.load();
-            let text = lines.join("\n") + "\n";
-            let _ = home::replace_hint(&self.path, text.as_bytes());
-        }
-        drop(lock);
+    fn add(&mut self, line: &str) -> Result<(), String> {
+        self.append(line).map_err(|error| error.to_string())
     }
 }
 
@@ -113,7 +124,7 @@ mod tests {
                 let mut history = history();
                 scope.spawn(move || {
                     for number in 0..20 {
-                        history.add(&format!("{writer} {number}"));
+                        history.add(&format!("{writer} {number}")).unwrap();
                     }
                 });
             }
@@ -134,13 +145,23 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_cannot_be_written_is_reported() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("chat_history");
+        std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+        let reason = LineHistory::new(path.clone()).add("lost").unwrap_err();
+        let expected = format!("{}: No space left on device", path.display());
+        assert!(reason.starts_with(&expected), "{reason}");
+    }
+
+    #[test]
     fn the_file_is_bounded_and_keeps_the_newest_lines() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("chat_history");
         let mut history = LineHistory::new(path.clone());
         let long = "x".repeat(limits::HISTORY_BYTES / 8);
         for number in 0..50 {
-            history.add(&format!("{number} {long}"));
+            history.add(&format!("{number} {long}")).unwrap();
         }
         let length = fs::metadata(&path).unwrap().len();
         assert!(length <= 2 * limits::HISTORY_BYTES as u64, "{length} bytes");

@@ -35,6 +35,7 @@ mod fleet;
 mod fleet_jobs;
 mod forget;
 mod front;
+mod full_disk;
 mod harness;
 mod interruptions;
 mod inventories;

@@ -57,9 +57,11 @@ impl EarlierLines for TypedLines {
         self.earlier.clone()
     }
 
-    fn add(&mut self, line: &str) {
+    /// The supervisor logs what it cannot write.
+    fn add(&mut self, line: &str) -> Result<(), String> {
         // Of more at once, the first ones are kept.
         let _ = self.kept.try_send(line.to_owned());
+        Ok(())
     }
 }
 

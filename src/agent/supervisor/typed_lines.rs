@@ -30,6 +30,9 @@ use crate::prompt::line_history::{EarlierLines as _, LineHistory};
 /// Name of the program as the writer of the file, as its argument 0.
 pub const NAME: &str = "udpagent-lines";
 
+/// Bytes of the reason why a line is not written: a path of the greatest length and an error.
+const REASON: usize = 4096 + 256;
+
 /// Lines typed at the prompt.
 #[derive(Default)]
 pub(super) struct TypedLines {
@@ -38,6 +41,8 @@ pub(super) struct TypedLines {
     /// Bytes of these lines.
     bytes: usize,
     writer: Option<OwnedFd>,
+    /// True if a failure was logged.
+    has_failed: bool,
 }
 
 impl TypedLines {
@@ -73,8 +78,21 @@ impl TypedLines {
         true
     }
 
+    /// Logs why the writer could not write, unless that was logged.
+    fn take_failure(&mut self) {
+        let mut reason = vec![0; REASON];
+        if let Some(writer) = &self.writer
+            && let Ok((length @ 1.., _)) = recv(writer, &mut reason[..], RecvFlags::DONTWAIT)
+            && !std::mem::replace(&mut self.has_failed, true)
+        {
+            let reason = String::from_utf8_lossy(&reason[..length]);
+            tracing::warn!("{reason}; lines typed at the prompt may not survive a restart");
+        }
+    }
+
     /// Passes a line to the writer. Without one, or if it does not take the line, the line is not written.
     fn write(&mut self, line: &str) {
+        self.take_failure();
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         if let Some(writer) = &self.writer
             && send(writer, line.as_bytes(), flags)
@@ -87,13 +105,15 @@ impl TypedLines {
 
     /// Lets the writer write what it was sent, for a bounded time.
     pub(super) fn finish(&mut self) {
-        let Some(writer) = self.writer.take() else {
+        let Some(writer) = &self.writer else {
             return;
         };
-        let _ = shutdown(&writer, Shutdown::Write);
+        let _ = shutdown(writer, Shutdown::Write);
         let timeout = limits::CHAT_FILE_ENDS.try_into().ok();
-        // Its end closes the socket.
-        let _ = poll(&mut [PollFd::new(&writer, PollFlags::IN)], timeout.as_ref());
+        // Its end closes the socket; a failure may come before.
+        let _ = poll(&mut [PollFd::new(writer, PollFlags::IN)], timeout.as_ref());
+        self.take_failure();
+        self.writer = None;
     }
 }
 
@@ -146,12 +166,18 @@ pub fn main(args: &[OsString]) -> io::Result<()> {
     };
     let mut history = LineHistory::new(path.into());
     let mut line = vec![0; CHAT_TEXT];
+    let mut has_failed = false;
     loop {
         let (length, _) = recv(stdin(), &mut line[..], RecvFlags::empty())?;
         if length == 0 {
             return Ok(());
         }
-        history.add(&String::from_utf8_lossy(&line[..length]));
+        if let Err(reason) = history.add(&String::from_utf8_lossy(&line[..length]))
+            && !std::mem::replace(&mut has_failed, true)
+        {
+            let reason = &reason.as_bytes()[..reason.len().min(REASON)];
+            let _ = send(stdin(), reason, SendFlags::NOSIGNAL | SendFlags::DONTWAIT);
+        }
     }
 }
 
