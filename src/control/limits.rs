@@ -95,6 +95,9 @@ pub const BACKLOG: usize = 4 << 20;
 /// [`BACKLOG`].
 pub const OUTPUT_PIECE: usize = 64 << 10;
 
+/// Bytes of the end of standard error that are kept of a single host: the last lines of a program that has failed.
+pub const STDERR_END: usize = 1024;
+
 /// Bytes up to which outputs that wait are joined: each piece costs a hundred bytes besides its own.
 pub const OUTPUT_JOINED: usize = 4 << 10;
 

@@ -37,3 +37,34 @@ fn a_full_screen_program_that_fails_without_a_terminal_is_told_to_a_person_only(
         .status(3)
         .run();
 }
+
+#[test]
+fn a_program_that_refuses_to_ask_for_a_password_is_told_to_a_person_who_failed() {
+    let user = User::new();
+    let agent = user.agent();
+    let target = agent.target();
+    let sudo = "sudo: a terminal is required to read the password; either use the -S option";
+    let old = "sudo: no tty present and no askpass program specified";
+    for (line, status, note) in [
+        (sudo, 1, "udpctl: sudo needs a terminal; use -t\r\n"),
+        (old, 1, "udpctl: sudo needs a terminal; use -t\r\n"),
+        (
+            "su: must be run from a terminal",
+            1,
+            "udpctl: su needs a terminal; use -t\r\n",
+        ),
+        (sudo, 0, ""),
+        ("sudo: a password is required", 1, ""),
+    ] {
+        let mut command = user.command("udpctl");
+        command.args(["exec", &target, "--shell"]);
+        command.args([&*format!("echo \"$1\" >&2; exit {status}"), "--", line]);
+        let mut here = Pty::start(command);
+        assert_eq!(here.wait(), Some(status), "{line}");
+        assert!(
+            here.rest().ends_with(&format!("{line}\r\n{note}")),
+            "{:?}",
+            here.rest()
+        );
+    }
+}

@@ -190,6 +190,8 @@ pub struct Finish {
     pub incomplete: Vec<String>,
     /// First local failure, with [`Interruption::Failed`] or [`Interruption::BrokenPipe`].
     pub failure: Option<Failure>,
+    /// End of the standard error of the host in a run with one target, limited.
+    pub stderr_end: Vec<u8>,
     /// JSON objects of the hosts of an exchange, by task, in the order in which they ended.
     pub objects: Vec<(usize, Value)>,
     /// Duration of the run.

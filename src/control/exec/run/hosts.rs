@@ -223,6 +223,9 @@ impl Run<'_> {
 
     fn take_output(&mut self, index: usize, place: Offset, data: bytes::Bytes) {
         let (slot, output) = (self.slot(index), place.output);
+        if output == Output::Stderr && !self.is_fleet() {
+            keep_end(&mut self.finish.stderr_end, &data, limits::STDERR_END);
+        }
         let Some(data) = self.pass_on(index, output, data) else {
             return;
         };
@@ -356,6 +359,33 @@ impl Run<'_> {
             (learned, self.tasks[index].host.found(), self.resolver)
         {
             resolver.learn(&host.agent, &ticket);
+        }
+    }
+}
+
+/// Appends bytes to the end of an output, of which at most `limit` are kept.
+fn keep_end(end: &mut Vec<u8>, data: &[u8], limit: usize) {
+    let data = &data[data.len().saturating_sub(limit)..];
+    let surplus = (end.len() + data.len()).saturating_sub(limit);
+    end.drain(..surplus);
+    end.extend_from_slice(data);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_an_output_is_kept_up_to_its_limit() {
+        let mut end = Vec::new();
+        for (data, kept) in [
+            ("ab", "ab"),
+            ("cd", "abcd"),
+            ("ef", "cdef"),
+            ("12345", "2345"),
+        ] {
+            keep_end(&mut end, data.as_bytes(), 4);
+            assert_eq!(end, kept.as_bytes());
         }
     }
 }
