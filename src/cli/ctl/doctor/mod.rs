@@ -1,6 +1,6 @@
 //! `udpctl doctor`: the way to an agent, one check a line, with what to do next.
 //!
-//! Not the checks themselves, which are in `checks.rs`. Invariant: each check of a host has one line, also one that could not
+//! Not the checks themselves, which are in `checks.rs`, nor their results in words, in `findings.rs`. Invariant: each check of a host has one line, also one that could not
 //! be made.
 #![allow(
     rustdoc::broken_intra_doc_links,
@@ -9,6 +9,7 @@
 
 mod check;
 mod checks;
+mod findings;
 mod mtu;
 mod route;
 
@@ -69,9 +70,7 @@ pub fn run(args: &DoctorArgs) -> Result<u8> {
             is_watched: !args.json && is_watched(),
         };
         diagnosis.run(&mut context, &mut |check| {
-            if check.state == State::Fail {
-                status = INTERNAL;
-            }
+            status = status_after(status, check.state);
             if printed.is_ok() {
                 printed = print(&if args.json {
                     object(label, &check)
@@ -83,6 +82,14 @@ pub fn run(args: &DoctorArgs) -> Result<u8> {
         printed?;
     }
     Ok(status)
+}
+
+/// Returns the exit status after a further check.
+const fn status_after(status: u8, state: State) -> u8 {
+    match state {
+        State::Fail => INTERNAL,
+        State::Ok | State::Warn | State::Skip => status,
+    }
 }
 
 /// Formats a check as a line, which begins with the host if there are several.
@@ -113,6 +120,17 @@ fn object(label: &str, check: &Check) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_check_that_failed_is_the_status_of_all_and_a_warning_is_none() {
+        for (states, status) in [
+            (&[State::Ok, State::Warn, State::Skip][..], SUCCESS),
+            (&[State::Ok, State::Fail, State::Skip, State::Ok], INTERNAL),
+        ] {
+            let after = |status, state: &State| status_after(status, *state);
+            assert_eq!(states.iter().fold(SUCCESS, after), status, "{states:?}");
+        }
+    }
 
     #[test]
     fn a_check_is_one_line_with_what_to_do_next() {

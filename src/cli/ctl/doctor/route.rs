@@ -92,6 +92,23 @@ mod tests {
             assert!(route.to_string().ends_with(" by lo"), "{route}");
             assert!(route.mtu().unwrap() >= 1500);
         }
+        // A machine without IPv6 has none.
+        if UdpSocket::bind("[::1]:0").is_ok() {
+            let route = Route::to((Ipv6Addr::LOCALHOST, 7000).into()).unwrap();
+            assert_eq!(route.to_string(), "from ::1 by lo");
+        }
+    }
+
+    #[test]
+    fn an_address_that_no_interface_has_is_shown_alone() {
+        assert_eq!(interface([192, 0, 2, 1].into()), None);
+        let route = Route {
+            local: [192, 0, 2, 1].into(),
+            interface: None,
+            socket: UdpSocket::bind("127.0.0.1:0").unwrap(),
+        };
+        assert_eq!(route.to_string(), "from 192.0.2.1");
+        assert_eq!(route.mtu(), None);
     }
 
     #[test]
