@@ -77,7 +77,7 @@ fn the_addresses_of_a_host_without_an_answer_are_named() {
     let twin = format!("twin:{port}");
     user.udpctl(["trust", &twin, agent.key()]).outcome();
     let refused = "nothing listens there (port unreachable)";
-    let told = format!("udpctl: {twin}: {refused}; still trying for 300ms\n");
+    let told = format!("udpctl: {twin}: {refused}; still trying, for 300ms in all\n");
     let tried = format!("no answer: {refused}: tried [::1]:{port}, 127.0.0.1:{port}");
     let short = ["--contact-timeout", "300ms"];
     Test::new(udpctl(&user, &[&["ping", &twin][..], &short].concat()))

@@ -365,7 +365,7 @@ fn a_job_that_runs_is_meant_before_those_that_have_ended() {
     });
     user.udpctl(["wait", &target])
         .stderr(format!(
-            "udpctl: {target}: 2 jobs could be meant: {}\n",
+            "udpctl: {target}: 2 jobs could be meant; name one of them: {}\n",
             named.join(", ")
         ))
         .status(255)
@@ -413,7 +413,9 @@ fn jobs_that_could_be_meant_are_named() {
         (&["attach", &target], 255),
     ] {
         user.udpctl(line)
-            .stderr(format!("udpctl: {target}: 2 jobs could be meant: {two}\n"))
+            .stderr(format!(
+                "udpctl: {target}: 2 jobs could be meant; name one of them: {two}\n"
+            ))
             .status(status)
             .run();
     }
@@ -427,7 +429,7 @@ fn jobs_that_could_be_meant_are_named() {
                   0123456789abcd0 (sleep 602)";
     user.udpctl(["kill", &target])
         .stderr(format!(
-            "udpctl: {target}: 6 jobs could be meant: {newest} and 1 more; \"udpctl jobs {target}\" lists them\n"
+            "udpctl: {target}: 6 jobs could be meant; name one of them: {newest} and 1 more; \"udpctl jobs {target}\" lists them\n"
         ))
         .status(1)
         .run();

@@ -202,8 +202,8 @@ fn arguments_beyond_the_length_of_a_request_are_refused_before_anything_is_sent(
     );
     assert_eq!(
         advice,
-        ", with its arguments and variables, and a request has at most 1048576; pass long lists through standard input \
-         (-i), or as a script (--script)\n"
+        ", with three or more added to each argument and variable, and at most 1047552 fit; pass long lists through \
+         standard input (-i), or as a script (--script)\n"
     );
     let mine = user.udpctl(["jobs", "--mine", "--json"]).outcome();
     assert_eq!(String::from_utf8_lossy(&mine.stdout), "");

@@ -22,7 +22,7 @@ fn refused_target() -> (User, String) {
 fn a_refused_contact_is_told_and_explained_by_every_subcommand() {
     let (user, target) = refused_target();
     let id = "0123456789abcdef0123456789abcdef";
-    let told = format!("{target}: {REFUSED}; still trying for 300ms\n");
+    let told = format!("{target}: {REFUSED}; still trying, for 300ms in all\n");
     let ended = format!("no answer: {REFUSED}");
     for (args, note, end, status) in [
         (&["ping"][..], "udpctl:", ended.clone(), 1),
@@ -128,7 +128,7 @@ fn a_refusal_is_told_before_the_contact_timeout_and_ends_nothing() {
     assert_eq!(exec.stdout_seen(), ["hello"]);
     assert_eq!(
         stderr,
-        format!("udpctl: {target}: {REFUSED}; still trying for 10s")
+        format!("udpctl: {target}: {REFUSED}; still trying, for 10s in all")
     );
 }
 
@@ -138,7 +138,7 @@ fn a_refusal_is_told_once_although_the_host_is_tried_again() {
     let args = ["exec", &target, "--retries", "1"];
     user.udpctl([&args[..], &["--contact-timeout", "300ms", "--", "true"]].concat())
         .stderr(format!(
-            "udpctl: {target}: {REFUSED}; still trying for 300ms\n\
+            "udpctl: {target}: {REFUSED}; still trying, for 300ms in all\n\
              udpctl: {target}: no answer: {REFUSED}; request ID\n"
         ))
         .status(255)
@@ -147,10 +147,10 @@ fn a_refusal_is_told_once_although_the_host_is_tried_again() {
 
 /// The causes that a terminal shows for a target which has never answered.
 const CAUSES: [&str; 5] = [
-    "  wrong address or port: \"udpagent status\" there names them",
+    "  wrong address or port: \"udpagent status\" there names those in use",
     "  udpagent is not running: \"systemctl status udpagent\" there",
     "  a firewall drops UDP to that port",
-    "  this key is not admitted: add \"udpctl id\" to authorized_keys there,",
+    "  this key is not admitted: add what \"udpctl id\" prints to authorized_keys there,",
     "  the agent's key has changed: \"udpagent key\" there prints it,",
 ];
 
@@ -218,7 +218,7 @@ fn a_terminal_is_told_after_a_second_that_there_is_no_answer_yet() {
     let trusted = ["trust", &target, agent.key()];
     assert_eq!(here.user.udpctl(trusted).outcome().status, 0);
     let long = "--contact-timeout 30s";
-    let waiting = format!("{target}: no answer yet; still trying for 30s");
+    let waiting = format!("{target}: no answer yet; still trying, for 30s in all");
     let id = "0123456789abcdef0123456789abcdef";
     let ssh = format!("ssh -o ConnectTimeout=30 -p {port} 127.0.0.1");
     for (line, note) in [

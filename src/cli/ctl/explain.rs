@@ -98,7 +98,9 @@ fn of_number(number: u8) -> String {
 fn of_signal(number: u8) -> Option<String> {
     let signal = number.checked_sub(128)?;
     let name = signal_name(signal.into())?;
-    Some(format!("{number} is 128+{signal}: SIG{name}\n"))
+    Some(format!(
+        "{number} is 128+{signal}, as udpctl and shells report an end by SIG{name}\n"
+    ))
 }
 
 fn of_outcome(outcome: Outcome) -> String {
@@ -144,7 +146,7 @@ mod tests {
         let text = of_number(137);
         assert_eq!(
             text,
-            "137 is 128+9: SIGKILL\n137 with one target:\n  \
+            "137 is 128+9, as udpctl and shells report an end by SIGKILL\n137 with one target:\n  \
              signaled: ended by signal 9 (KILL)\n    \
              The command ran and a signal ended it.\n    \
              {\"signaled\":{\"signal\":9,\"core\":false}}\n  \

@@ -135,7 +135,7 @@ fn ambiguous(label: &str, jobs: &[&JobView]) -> String {
         0 => String::new(),
         older => format!(" and {older} more; \"udpctl jobs {label}\" lists them"),
     };
-    format!("{count} jobs could be meant: {named}{more}")
+    format!("{count} jobs could be meant; name one of them: {named}{more}")
 }
 
 /// Returns the length of a prefix of an id that no other job has, of at least eight digits.

@@ -80,14 +80,14 @@ impl Unanswered<'_> {
     fn line(self, cause: Cause) -> String {
         match cause {
             Cause::Port => {
-                "  wrong address or port: \"udpagent status\" there names them".to_owned()
+                "  wrong address or port: \"udpagent status\" there names those in use".to_owned()
             }
             Cause::NotRunning => {
                 "  udpagent is not running: \"systemctl status udpagent\" there".to_owned()
             }
             Cause::Firewall => "  a firewall drops UDP to that port".to_owned(),
             Cause::NotAdmitted => "  \
-                this key is not admitted: add \"udpctl id\" to authorized_keys there,\n    \
+                this key is not admitted: add what \"udpctl id\" prints to authorized_keys there,\n    \
                 or run \"udpagent invite\" there and \"udpctl accept\" here"
                 .to_owned(),
             Cause::OtherKey => format!(
@@ -117,10 +117,10 @@ mod tests {
         assert_eq!(
             unanswered(false, false).words(),
             "Likely causes:\n\
-             \x20 wrong address or port: \"udpagent status\" there names them\n\
+             \x20 wrong address or port: \"udpagent status\" there names those in use\n\
              \x20 udpagent is not running: \"systemctl status udpagent\" there\n\
              \x20 a firewall drops UDP to that port\n\
-             \x20 this key is not admitted: add \"udpctl id\" to authorized_keys there,\n\
+             \x20 this key is not admitted: add what \"udpctl id\" prints to authorized_keys there,\n\
              \x20   or run \"udpagent invite\" there and \"udpctl accept\" here\n\
              \x20 the agent's key has changed: \"udpagent key\" there prints it,\n\
              \x20   \"udpctl trust --replace web3:7001 KEY\" replaces it here\n\

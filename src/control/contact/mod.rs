@@ -220,7 +220,7 @@ impl Contact {
         }
         let words = self.refusals.words(paths)?;
         let timeout = self.config.contact_timeout;
-        Some(format!("{words}; still trying for {timeout:?}"))
+        Some(format!("{words}; still trying, for {timeout:?} in all"))
     }
 
     /// Handles the same report in a run over several hosts. It is about this one only if one of its addresses has sent it:
@@ -237,7 +237,7 @@ impl Contact {
     pub fn waiting(&self) -> Option<String> {
         let timeout = self.config.contact_timeout;
         (!self.contacted && !self.refusals.is_told())
-            .then(|| format!("no answer yet; still trying for {timeout:?}"))
+            .then(|| format!("no answer yet; still trying, for {timeout:?} in all"))
     }
 
     /// Nothing was heard for the contact timeout. Returns as [`Contact::on_closed`].

@@ -82,8 +82,8 @@ fn a_refusal_is_told_once_and_explains_the_end_of_a_contact_that_goes_on() {
     let words = "nothing listens there (port unreachable)";
     let mut refused = contact(1);
     let path = connect(&mut refused).path;
-    let told = format!("{words}; still trying for 10s");
-    let waiting = "no answer yet; still trying for 10s";
+    let told = format!("{words}; still trying, for 10s in all");
+    let waiting = "no answer yet; still trying, for 10s in all";
     assert_eq!(refused.waiting().as_deref(), Some(waiting));
     assert_eq!(refused.on_refused(refusal), Some(told));
     assert_eq!(refused.on_refused(refusal), None);

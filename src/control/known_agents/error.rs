@@ -105,7 +105,7 @@ impl fmt::Display for TrustError {
             Self::Unknown(target) => match target.with_last_group_as_port() {
                 Some(meant) => write!(
                     f,
-                    "{}: no key known for this agent, an IPv6 address without a port; did you mean {meant}?",
+                    "{}: this is an IPv6 address without a port, and no key is known for it; did you mean {meant}?",
                     target.label()
                 ),
                 None => write!(

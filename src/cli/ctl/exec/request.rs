@@ -66,10 +66,11 @@ pub(super) fn excess(request: &JobRequest) -> Option<String> {
         return None;
     };
     let length = to_line(&Request::Exec(exec.clone())).len();
-    (length > LINE - REPEATED).then(|| {
+    let most = LINE - REPEATED;
+    (length > most).then(|| {
         format!(
-            "the command takes {length} bytes in a request, with its arguments and variables, and a request has at most \
-             {LINE}; pass long lists through standard input (-i), or as a script (--script)"
+            "the command takes {length} bytes in a request, with three or more added to each argument and variable, and \
+             at most {most} fit; pass long lists through standard input (-i), or as a script (--script)"
         )
     })
 }
