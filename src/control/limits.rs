@@ -14,9 +14,6 @@ pub const RETRY_FOR: Duration = Duration::from_secs(60);
 /// Sessions of a job: the one in use, one that has just answered, one that is being opened.
 pub const ATTACHMENTS: usize = 3;
 
-/// Bytes of an explanation that are shown: the addresses of a host, or a sentence of its agent.
-pub const NOTE: usize = 512;
-
 /// Names looked up at a time: a resolver answers several queries at once, and a slow one blocks its thread for
 /// seconds.
 pub const RESOLVERS: usize = 16;
@@ -227,15 +224,6 @@ pub const CHAT_TICK: Duration = Duration::from_secs(1);
 
 /// Time without a receipt after which a person is told that a line is not delivered: longer than a retransmission takes.
 pub const RECEIPT_LATE: Duration = Duration::from_secs(2);
-
-/// Lines of the output of a command in a chat that are shown: what a person may scroll through.
-pub const CHAT_OUTPUT_LINES: usize = 1000;
-
-/// Bytes of this output that are shown, the last line beyond.
-pub const CHAT_OUTPUT: usize = 64 << 10;
-
-/// Bytes of a line of this output. A longer one is shown as several.
-pub const CHAT_OUTPUT_LINE: usize = 4 << 10;
 
 /// Typed lines that are queued until they may be sent.
 pub const TYPED_LINES: usize = 16;

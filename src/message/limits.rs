@@ -28,3 +28,6 @@ pub const COPIED_PATHS: usize = 16 << 10;
 /// Lines, and columns, of a terminal: more than screens have. An agent keeps two copies of each terminal's screen
 /// at 32 bytes a character, together 16 MiB at most.
 pub const WINDOW: u16 = 512;
+
+/// Bytes of an explanation that are shown: the addresses of a host, or a sentence of its agent.
+pub const NOTE: usize = 512;

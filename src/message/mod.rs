@@ -31,6 +31,7 @@ pub mod marks;
 mod member_name;
 pub mod outcome;
 mod reply;
+pub mod report;
 mod request;
 mod room;
 mod service;

@@ -23,3 +23,12 @@ pub const PASTE_LATE: Duration = Duration::from_millis(500);
 
 /// Lines at once that are held until the user agrees, each at most a message. More are refused as a whole.
 pub const PASTE_LINES: usize = 4096;
+
+/// Lines of the output of a command of `/exec` that are shown: what a person may scroll through.
+pub const OUTPUT_LINES: usize = 1000;
+
+/// Bytes of this output that are shown, the last line beyond.
+pub const OUTPUT: usize = 64 << 10;
+
+/// Bytes of a line of this output. A longer one is shown as several.
+pub const OUTPUT_LINE: usize = 4 << 10;

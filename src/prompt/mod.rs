@@ -2,15 +2,17 @@
 //! the style of what is shown above.
 //!
 //! Not the chat, and not the threads that read lines and show messages. Invariant: all of it is the same
-//! for `udpctl` and the agent, except the commands that the agent does not have.
+//! for `udpctl` and the agent.
 
 pub mod activity;
 pub mod command;
 pub mod completion;
 pub mod editing_mode;
 pub mod editor;
+pub mod exec;
 pub mod limits;
 pub mod line_history;
+pub mod output_lines;
 pub mod paste;
 pub mod rows;
 pub mod style;

@@ -1,9 +1,9 @@
 //! Replies other than the one expected, and the words for them.
 
 use crate::control::contact::no_answer;
-use crate::control::limits;
 use crate::control::query::NoReply;
 use crate::escape;
+use crate::message::limits::NOTE;
 use crate::message::{Outcome, Reply};
 
 /// Returns the failure that an unexpected reply amounts to.
@@ -53,7 +53,7 @@ pub fn short_words(error: &NoReply) -> String {
 fn described(words: &str, error: &NoReply) -> String {
     match &error.note {
         Some(note) => {
-            let note = escape::line(note.as_bytes(), limits::NOTE);
+            let note = escape::line(note.as_bytes(), NOTE);
             format!("{words}: {note}")
         }
         None => words.to_owned(),

@@ -6,48 +6,34 @@
 use std::time::Instant;
 
 use super::ChatLoop;
-use super::output_lines::OutputLines;
 use crate::control::contact::Contact;
 use crate::control::exec::{
-    Action, Config as JobConfig, Goal, JobRequest, Output, RemoteJob, Report, summary,
+    Action, Config as JobConfig, Goal, JobRequest, RemoteJob, Report, summary,
 };
 use crate::control::limits;
-use crate::escape;
-use crate::message::limits::NAME;
 use crate::message::{Exec, OsText, Outcome, RequestId};
 use crate::net::{self, Clock, Event};
+use crate::prompt::exec;
 use crate::session;
-
-/// Precedes each line of output: no name of a member contains a space.
-const MARK: &str = "| ";
 
 /// Command that runs.
 pub(super) struct Running {
     slot: u32,
     job: RemoteJob,
-    /// Its first word, escaped.
-    program: String,
-    output: OutputLines,
-    /// True once it was canceled.
-    is_canceled: bool,
+    shown: exec::Running,
 }
 
 impl ChatLoop<'_> {
     /// Runs a command line of the user.
     pub(super) fn exec(&mut self, line: &str) {
         if self.running.is_some() {
-            let words = "a command is running; /exec again when it has ended, or /cancel it";
-            return self.screen.note(words);
+            return self.screen.note(exec::BUSY);
         }
-        let Some(argv) = shlex::split(line) else {
-            let words = "/exec: a quote is not closed, or nothing follows a backslash; not run";
-            return self.screen.note(words);
+        let argv = match exec::argv(line) {
+            Ok(argv) => argv,
+            Err(words) => return self.screen.note(words),
         };
-        let Some(program) = argv.first() else {
-            let words = "/exec needs a command behind it, as in /exec uptime";
-            return self.screen.note(words);
-        };
-        let program = escape::line(program.as_bytes(), NAME).into_owned();
+        let shown = exec::Running::new(&argv[0]);
         let argv = argv
             .iter()
             .map(|word| OsText::from(word.as_str()))
@@ -68,13 +54,7 @@ impl ChatLoop<'_> {
             contact_timeout: self.options.contact_timeout,
             retry_for: limits::RETRY_FOR,
         });
-        self.running = Some(Running {
-            slot,
-            job,
-            program,
-            output: OutputLines::default(),
-            is_canceled: false,
-        });
+        self.running = Some(Running { slot, job, shown });
         self.proceed();
     }
 
@@ -102,7 +82,7 @@ impl ChatLoop<'_> {
     /// Cancels the command that runs, as the user requests.
     pub(super) fn cancel(&mut self) {
         if self.running.is_none() {
-            return self.screen.note("no command of /exec is running");
+            return self.screen.note(exec::NONE);
         }
         self.cancel_because("");
     }
@@ -114,10 +94,9 @@ impl ChatLoop<'_> {
 
     fn cancel_because(&mut self, reason: &str) {
         if let Some(running) = &mut self.running
-            && !std::mem::replace(&mut running.is_canceled, true)
+            && let Some(words) = running.shown.cancel(reason)
         {
             running.job.cancel();
-            let words = format!("/exec {}: canceling{reason}", running.program);
             self.screen.note(&words);
             self.proceed();
         }
@@ -136,10 +115,9 @@ impl ChatLoop<'_> {
             }
         }
         if let Some(running) = &self.running {
-            let (program, id) = (&running.program, running.job.id());
-            self.screen.note(&format!(
-                "/exec {program}: not known to have ended; request {id}"
-            ));
+            let (label, id) = (running.shown.label(), running.job.id());
+            self.screen
+                .note(&format!("{label}: not known to have ended; request {id}"));
         }
     }
 
@@ -156,7 +134,7 @@ impl ChatLoop<'_> {
                     self.host.ticket = Some(ticket);
                 }
                 Action::Output(output, _, data) => {
-                    self.show_output(running.output.push(output, &data));
+                    self.show_output(running.shown.push(output, &data));
                     running.job.on_written(output, data.len() as u64);
                 }
                 Action::Ended(report) => return self.on_command_end(running, &report),
@@ -172,29 +150,20 @@ impl ChatLoop<'_> {
     }
 
     fn on_command_end(&mut self, mut running: Running, report: &Report) {
-        for output in Output::ALL {
-            self.show_output(running.output.finish(output));
-        }
-        let hidden = running.output.hidden();
-        if hidden > 0 {
-            self.screen
-                .note(&format!("{hidden} further bytes of output are not shown"));
-        }
-        let program = format!("/exec {}", running.program);
         let words = match report.outcome {
             Some(Outcome::Unreachable {}) => summary::words_of_one(report),
             Some(_) | None => summary::words(report, summary::is_open(report)),
         };
-        self.screen.note(&format!("{program}: {words}"));
-        for notice in summary::notices(&program, report) {
-            self.screen.note(&notice);
+        let last = running.shown.end(report, &words);
+        self.show_output(last.output);
+        for note in last.notes {
+            self.screen.note(&note);
         }
     }
 
-    fn show_output(&mut self, lines: Vec<Vec<u8>>) {
+    fn show_output(&mut self, lines: Vec<String>) {
         for line in lines {
-            let line = escape::message(&line, limits::CHAT_OUTPUT_LINE);
-            if self.screen.show(&format!("{MARK}{line}")).is_err() {
+            if self.screen.show(&line).is_err() {
                 self.leaving = true;
                 self.chat.leave();
             }

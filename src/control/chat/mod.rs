@@ -12,7 +12,6 @@ mod delivery;
 mod exec;
 mod input;
 mod news;
-mod output_lines;
 mod plain;
 mod screen;
 

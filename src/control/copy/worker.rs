@@ -18,6 +18,7 @@ use crate::control::exec::{Attempt, Exchange, ExchangeEvent, ExchangeRequest, Me
 use crate::control::limits;
 use crate::copy::{self, Fault, Library, Pulled, Side, Violation};
 use crate::escape;
+use crate::message::limits::NOTE;
 
 /// The thread.
 #[derive(Debug)]
@@ -290,7 +291,7 @@ fn line(path: &[u8], fault: Fault) -> String {
 }
 
 fn shown(path: &[u8]) -> String {
-    escape::line(path, limits::NOTE).into_owned()
+    escape::line(path, NOTE).into_owned()
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ mod job_log;
 mod plan;
 mod recorder;
 mod remote_job;
-mod report;
 mod run;
 mod show;
 pub mod summary;
@@ -27,9 +26,10 @@ pub use plan::{
 };
 pub use recorder::Recorder;
 pub use remote_job::{Action, Config, Goal, JobRequest, RemoteJob};
-pub use report::{Output, Report};
 pub use run::run;
 #[cfg(feature = "cli")]
 pub use show::Gathering;
 pub use show::{ByteCount, Capture, Escaping, Labels, Offset, Show, Shown, Style};
 pub use surroundings::Surroundings;
+
+pub use crate::message::report::{Output, Report};

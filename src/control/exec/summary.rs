@@ -3,7 +3,6 @@
 //! Sans-IO. Not the meaning of outcomes, which comes from the table in `message`, nor the count of several hosts, which
 //! is the [`Tally`].
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -14,35 +13,18 @@ use super::show::Capture;
 pub use super::tally::{Tally, names};
 use super::{JobRequest, Report};
 use crate::control::contact::no_answer;
-use crate::control::limits;
 use crate::escape;
 pub use crate::message::Fate;
-use crate::message::{AfterSignal, Cause, Exec, Held, Outcome, Reported, StartStep, status};
-
-/// Returns the number of bytes of output that the agent no longer held.
-fn missing(report: &Report) -> u64 {
-    report.missing.iter().sum()
-}
+use crate::message::limits::NOTE;
+use crate::message::report::{described, missing};
+pub use crate::message::report::{is_open, notices, words};
+use crate::message::{AfterSignal, Exec, Outcome, Reported, StartStep, status};
 
 /// Returns the line on stderr about one host, as in `web3:7000: timed out; request 0123…`, without the program's
 /// name.
 #[must_use]
 pub fn line(label: &str, report: &Report) -> String {
     format!("{label}: {}", words(report, true))
-}
-
-/// Returns the same without the name of the host, and with the request id if it is wanted.
-#[must_use]
-pub fn words(report: &Report, with_id: bool) -> String {
-    let words = match report.outcome {
-        None => "left running".to_owned(),
-        // The session has ended between the request and its acceptance.
-        Some(Outcome::Lost {}) if !report.accepted => {
-            "lost: sent, but it is not known whether it was accepted".to_owned()
-        }
-        Some(outcome) => outcome.to_string(),
-    };
-    described(&words, report, with_id)
 }
 
 /// Returns the same about the only host, with the likely reasons if it does not answer.
@@ -52,81 +34,6 @@ pub fn words_of_one(report: &Report) -> String {
         Some(Outcome::Unreachable {}) => described(no_answer(report.is_refused), report, true),
         Some(_) | None => words(report, true),
     }
-}
-
-/// Returns true if the user can do more with the request, as to attach to its command: it may still run, or its result
-/// or a part of its output is not known.
-#[must_use]
-pub fn is_open(report: &Report) -> bool {
-    let is_unknown = |outcome: Outcome| {
-        outcome.row().held == Held::Unknown && outcome != Outcome::Unreachable {}
-    };
-    report.outcome.is_none_or(is_unknown) || report.still_running || missing(report) > 0
-}
-
-fn described(words: &str, report: &Report, with_id: bool) -> String {
-    let mut line = words.to_owned();
-    if let Some(cause) = report.cause.filter(|&cause| !is_implied(cause)) {
-        let _ = write!(line, ": {}", cause.words());
-    }
-    if let Some(note) = &report.note {
-        let _ = write!(line, ": {}", escape::line(note.as_bytes(), limits::NOTE));
-    }
-    if missing(report) > 0 {
-        let _ = write!(
-            line,
-            ", {} bytes of output are no longer held",
-            missing(report)
-        );
-    }
-    if with_id {
-        let _ = write!(line, "; request {}", report.id);
-    }
-    line
-}
-
-/// Returns the lines on stderr about what neither the outcome nor the output shows.
-#[must_use]
-pub fn notices(label: &str, report: &Report) -> Vec<String> {
-    let notices = [
-        home(label, report),
-        left_out(label, report),
-        survivor(label, report),
-    ];
-    notices.into_iter().flatten().collect()
-}
-
-/// Returns the line on stderr about output that may come after the result.
-fn left_out(label: &str, report: &Report) -> Option<String> {
-    // Of a command that was left running, or could not be killed, another line says it.
-    let ended = report
-        .outcome
-        .is_some_and(|outcome| outcome.row().held == Held::Result);
-    (report.streams_open && ended && !report.still_running).then(|| {
-        format!(
-            "{label}: a process that the command left behind still holds its output open; \
-             output written later is not shown"
-        )
-    })
-}
-
-/// Returns the line on stderr about a command that survives its result.
-fn survivor(label: &str, report: &Report) -> Option<String> {
-    let pid = report
-        .pid
-        .map_or_else(String::new, |pid| format!(" (pid {pid})"));
-    report
-        .still_running
-        .then(|| format!("{label}: the command could not be killed and still runs{pid}"))
-}
-
-/// Returns the line on stderr about a home directory that could not be entered.
-fn home(label: &str, report: &Report) -> Option<String> {
-    let errno = report.home?;
-    let error = std::io::Error::from_raw_os_error(errno);
-    Some(format!(
-        "{label}: cannot enter the home directory: {error}; the command runs in /"
-    ))
 }
 
 /// Characters with which a program's name looks like a line for a shell.
@@ -160,27 +67,6 @@ fn unstarted(exec: &Exec, step: StartStep) -> String {
         format!("{quoted}; to have a shell run it, use --shell")
     } else {
         quoted.into_owned()
-    }
-}
-
-/// Returns true if the outcome itself says the cause.
-const fn is_implied(cause: Cause) -> bool {
-    match cause {
-        Cause::Requested | Cause::Timeout => true,
-        Cause::Runtime
-        | Cause::Output
-        | Cause::Lease
-        | Cause::Revoked
-        | Cause::Shutdown
-        | Cause::Terminal
-        | Cause::Script
-        | Cause::User
-        | Cause::Variables
-        | Cause::Directory
-        | Cause::CopyFrom
-        | Cause::CopyTo
-        | Cause::Forward
-        | Cause::Other => false,
     }
 }
 
@@ -244,7 +130,7 @@ pub fn object(
         object["still_running"] = json!(true);
     }
     if let Some(note) = &report.note {
-        object["note"] = json!(escape::line(note.as_bytes(), limits::NOTE));
+        object["note"] = json!(escape::line(note.as_bytes(), NOTE));
     }
     object
 }
@@ -265,7 +151,7 @@ fn output(capture: &Capture) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::RequestId;
+    use crate::message::{Cause, RequestId};
 
     fn report(outcome: Option<Outcome>) -> Report {
         Report {
@@ -316,18 +202,6 @@ mod tests {
         let captured = [Capture::default(), Capture::default()];
         let object = object("h", &report, Some(&captured), Duration::ZERO);
         assert_eq!(object["cause"], json!("runtime"));
-    }
-
-    #[test]
-    fn output_that_comes_after_the_result_is_named() {
-        let mut report = report(Some(Outcome::Exited { code: 0 }));
-        assert_eq!(left_out("h", &report), None);
-        report.streams_open = true;
-        let line = left_out("h", &report).unwrap();
-        assert!(line.starts_with("h: a process that the command left behind"));
-        assert_eq!((exit_status(&report), is_worth_a_line(&report)), (0, false));
-        report.outcome = Some(Outcome::Lost {});
-        assert_eq!(left_out("h", &report), None, "it is the command itself");
     }
 
     #[test]

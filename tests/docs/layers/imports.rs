@@ -39,7 +39,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
     ("process", &["time", "escape"]),
     ("copy", &[]),
     ("bot", &["message", "escape"]),
-    ("prompt", &["escape", "home", "saved_mode"]),
+    ("prompt", &["message", "escape", "home", "saved_mode"]),
     (
         "agent",
         &[

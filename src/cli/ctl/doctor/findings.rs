@@ -10,11 +10,10 @@ use super::check::{Check, State, check};
 use super::route::Route;
 use crate::cli::ctl::reply::words;
 use crate::control::host_resolver::HostError;
-use crate::control::limits;
 use crate::control::query::NoReply;
 use crate::escape;
 use crate::message::Outcome;
-use crate::message::limits::NAME;
+use crate::message::limits::{NAME, NOTE};
 
 /// Number of pings that measure the round-trip time.
 pub(super) const PINGS: usize = 5;
@@ -126,7 +125,7 @@ pub(super) fn agent_words(name: &str, version: &str, rtt: Duration) -> String {
 fn port_without_answer(error: &NoReply) -> Check {
     match &error.note {
         Some(note) if error.is_refused => {
-            let note = escape::line(note.as_bytes(), limits::NOTE);
+            let note = escape::line(note.as_bytes(), NOTE);
             check("port", State::Fail, note)
         }
         Some(_) | None => check("port", State::Warn, "neither refused nor answered")

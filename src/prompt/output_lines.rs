@@ -2,12 +2,12 @@
 //!
 //! Not their escaping. Invariant: what is held is bounded, and every byte is in a line or counted as not shown.
 
-use crate::control::exec::Output;
-use crate::control::limits::{CHAT_OUTPUT, CHAT_OUTPUT_LINE, CHAT_OUTPUT_LINES};
+use super::limits::{OUTPUT, OUTPUT_LINE, OUTPUT_LINES};
+use crate::message::report::Output;
 
 /// Lines of both outputs of a command.
 #[derive(Default, Debug)]
-pub(super) struct OutputLines {
+pub struct OutputLines {
     /// Lines that have not ended; indexed by [`Output`].
     partial: [Vec<u8>; 2],
     lines: usize,
@@ -17,19 +17,19 @@ pub(super) struct OutputLines {
 
 impl OutputLines {
     /// Takes the next bytes of an output. Returns the lines that have ended, without their ends.
-    pub(super) fn push(&mut self, output: Output, data: &[u8]) -> Vec<Vec<u8>> {
+    pub fn push(&mut self, output: Output, data: &[u8]) -> Vec<Vec<u8>> {
         let mut ended = Vec::new();
         for piece in data.split_inclusive(|&byte| byte == b'\n') {
             let mut rest = piece;
             while !rest.is_empty() && !self.is_full() {
-                let space = CHAT_OUTPUT_LINE - self.partial[output as usize].len();
+                let space = OUTPUT_LINE - self.partial[output as usize].len();
                 let (taken, left) = rest.split_at(rest.len().min(space));
                 let partial = &mut self.partial[output as usize];
                 partial.extend_from_slice(taken);
                 rest = left;
                 let whole = match partial.last() {
                     Some(b'\n') => partial.len(),
-                    Some(_) if partial.len() == CHAT_OUTPUT_LINE => whole_characters(partial),
+                    Some(_) if partial.len() == OUTPUT_LINE => whole_characters(partial),
                     Some(_) | None => continue,
                 };
                 ended.push(self.take(output, whole));
@@ -40,7 +40,7 @@ impl OutputLines {
     }
 
     /// Returns the last line of an output that has ended, if it has no end.
-    pub(super) fn finish(&mut self, output: Output) -> Vec<Vec<u8>> {
+    pub fn finish(&mut self, output: Output) -> Vec<Vec<u8>> {
         let length = self.partial[output as usize].len();
         if length == 0 {
             return Vec::new();
@@ -53,12 +53,12 @@ impl OutputLines {
     }
 
     /// Returns the number of bytes that are in no line.
-    pub(super) const fn hidden(&self) -> u64 {
+    pub const fn hidden(&self) -> u64 {
         self.hidden
     }
 
     const fn is_full(&self) -> bool {
-        self.lines >= CHAT_OUTPUT_LINES || self.bytes >= CHAT_OUTPUT
+        self.lines >= OUTPUT_LINES || self.bytes >= OUTPUT
     }
 
     fn take(&mut self, output: Output, length: usize) -> Vec<u8> {
@@ -104,18 +104,18 @@ mod tests {
     fn output_beyond_the_lines_or_bytes_that_are_shown_is_counted_and_not_held() {
         let mut lines = OutputLines::default();
         assert_eq!(lines.push(Output::Stderr, b"half"), [] as [&[u8]; 0]);
-        let shown = lines.push(Output::Stdout, &b"y\n".repeat(CHAT_OUTPUT_LINES + 3));
-        assert_eq!(shown.len(), CHAT_OUTPUT_LINES);
+        let shown = lines.push(Output::Stdout, &b"y\n".repeat(OUTPUT_LINES + 3));
+        assert_eq!(shown.len(), OUTPUT_LINES);
         assert_eq!(lines.push(Output::Stdout, b"z"), [] as [&[u8]; 0]);
         assert_eq!(lines.finish(Output::Stderr), [] as [&[u8]; 0]);
         assert_eq!(lines.hidden(), 6 + 1 + 4);
 
         let mut lines = OutputLines::default();
-        let endless = "ä".repeat(CHAT_OUTPUT);
+        let endless = "ä".repeat(OUTPUT);
         let shown = lines.push(Output::Stdout, endless.as_bytes());
         assert!(shown.iter().all(|line| std::str::from_utf8(line).is_ok()));
         let bytes: usize = shown.iter().map(Vec::len).sum();
-        assert!((CHAT_OUTPUT..CHAT_OUTPUT + CHAT_OUTPUT_LINE).contains(&bytes));
+        assert!((OUTPUT..OUTPUT + OUTPUT_LINE).contains(&bytes));
         lines.finish(Output::Stdout);
         assert_eq!(lines.hidden(), (endless.len() - bytes) as u64);
     }

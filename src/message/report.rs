@@ -1,5 +1,9 @@
 //! Report on a command that has ended, or that its controller no longer follows.
 
+mod words;
+
+pub use words::{described, is_open, missing, notices, words};
+
 use crate::message::{Cause, Outcome, RequestId};
 use crate::wire::Lane;
 
@@ -45,8 +49,7 @@ impl Output {
 pub struct Report {
     /// Request id.
     pub id: RequestId,
-    /// Outcome; `None` if the command was left running, or its result left at the agent
-    /// ([`Goal::Detach`](super::Goal::Detach)).
+    /// Outcome; `None` if the command was left running, or its result left at the agent.
     pub outcome: Option<Outcome>,
     /// True if the agent accepted the request.
     pub accepted: bool,
