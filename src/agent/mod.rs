@@ -2,7 +2,7 @@
 //!
 //! It is two processes. The [`supervisor`] has the rights: it starts, follows and ends processes and keeps what must
 //! survive. The [`front`] speaks with the network: its [`core`], [`jobs`] and [`chat`] are sans-IO, session events and
-//! reports in, commands out, so that the simulator can run a whole agent. [`ipc`] connects them, the [`recorder`] writes
+//! reports in, commands out, so that the simulator can run a whole agent. An [`own_command`] is what its user runs at its prompt. [`ipc`] connects them, the [`recorder`] writes
 //! log and audit in a process of its own, the [`bot`] runs the command that answers messages of the chat, the [`services`] are what a job may run in the place of a program, the [`owner`]'s tools ask the supervisor on a socket, and [`daemon`] puts them
 //! together. [`access`] decides who may connect and run commands.
 
@@ -21,6 +21,7 @@ pub mod limits;
 pub mod log;
 pub mod note;
 pub mod outbox;
+pub mod own_command;
 pub mod owner;
 pub mod recorder;
 pub mod sandbox;

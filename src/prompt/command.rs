@@ -57,14 +57,6 @@ const COMMANDS: &[(&str, &str)] = &[
     ("/quit", "quit, as Ctrl-D does"),
 ];
 
-/// Commands of `udpctl` only: the process of the agent that has the prompt starts nothing.
-const WITHOUT_AGENT: [&str; 2] = ["/exec", "/cancel"];
-
-/// Returns true if the agent's prompt has the command of this name.
-pub fn is_of_agent(name: &str) -> bool {
-    !WITHOUT_AGENT.contains(&name)
-}
-
 /// Parses a line. `None` if it is blank.
 pub fn parse(line: &str) -> Option<Typed> {
     let trimmed = line.trim();
@@ -101,14 +93,8 @@ pub fn parse(line: &str) -> Option<Typed> {
 
 /// Returns the lines of `/help`.
 pub fn help() -> impl Iterator<Item = String> {
-    help_of(|_| true)
-}
-
-/// Returns the lines of `/help` about the commands whose names `has` accepts.
-pub fn help_of(has: fn(&str) -> bool) -> impl Iterator<Item = String> {
     let escape = ("//TEXT", "send /TEXT");
     let lines = COMMANDS.iter().copied().chain([escape]);
-    let lines = lines.filter(move |(usage, _)| has(usage.split(' ').next().unwrap_or(usage)));
     lines.map(|(usage, description)| format!("{usage:<14} {description}"))
 }
 
@@ -186,10 +172,6 @@ mod tests {
             );
         }
         assert_eq!(help().count(), COMMANDS.len() + 1);
-        assert_eq!(
-            help_of(is_of_agent).count(),
-            COMMANDS.len() + 1 - WITHOUT_AGENT.len()
-        );
     }
 
     #[test]

@@ -80,8 +80,6 @@ pub struct PromptHelper {
     pub line: RefCell<(String, String)>,
     /// Rows that the line takes.
     pub rows: Rows,
-    /// Returns true if a command is completed.
-    pub offers: fn(&str) -> bool,
 }
 
 impl Completer for PromptHelper {
@@ -96,7 +94,6 @@ impl Completer for PromptHelper {
         // Several candidates are listed below the line.
         self.activity.on_rows();
         let (start, mut candidates) = self.members.candidates(line, pos);
-        candidates.retain(|candidate| !candidate.starts_with('/') || (self.offers)(candidate));
         if let [only] = &mut candidates[..]
             && !line[pos..].starts_with(char::is_whitespace)
         {
@@ -166,7 +163,6 @@ mod tests {
             activity: Activity::default(),
             line: RefCell::default(),
             rows: Rows::default(),
-            offers: command::is_of_agent,
         };
         helper.members.set(&["anna".into(), "anne".into()]);
         let history = MemHistory::new();
@@ -179,7 +175,5 @@ mod tests {
         assert_eq!(completed("hello anna", "x"), ["anna "]);
         assert_eq!(completed("hello anna", " and bob"), ["anna"]);
         assert_eq!(completed("an", ""), ["anna", "anne"]);
-        // A command that the prompt does not have is no second candidate.
-        assert_eq!(completed("/e", ""), [] as [&str; 0]);
     }
 }

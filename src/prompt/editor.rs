@@ -34,8 +34,6 @@ pub struct PromptOptions {
     pub members: Members,
     /// Lines typed before.
     pub history: Box<dyn EarlierLines>,
-    /// Returns true if a command is completed.
-    pub offers: fn(&str) -> bool,
 }
 
 /// Effect of the key that suspends a program, usually Ctrl-Z.
@@ -93,7 +91,6 @@ pub fn open_editor(
         activity,
         line,
         rows: Rows::default(),
-        offers: options.offers,
     }));
     for line in options.history.load() {
         editor.add_history_entry(line).map_err(to_io)?;

@@ -69,6 +69,11 @@ impl Running {
         marked(self.output.push(output, data))
     }
 
+    /// Number of the last bytes of an output that are held, because their line has not ended.
+    pub fn held(&self, output: Output) -> usize {
+        self.output.held(output)
+    }
+
     /// Returns what is held of lines that have not ended, to be shown.
     pub fn flush(&mut self) -> Vec<String> {
         let lines = Output::ALL.map(|output| self.output.finish(output));
@@ -123,6 +128,7 @@ mod tests {
             "/exec a\\u{1b}b: canceling, as it is late"
         );
         assert_eq!(running.cancel(""), None);
+        assert_eq!(running.held(Output::Stdout), 4);
         let report = Report::new(RequestId([0; 16]), Some(Outcome::Canceled {}));
         let last = running.end(&report, "canceled");
         assert_eq!(last.output, ["| half"]);

@@ -39,6 +39,11 @@ impl OutputLines {
         ended
     }
 
+    /// Number of bytes that are held of a line of an output that has not ended.
+    pub fn held(&self, output: Output) -> usize {
+        self.partial[output as usize].len()
+    }
+
     /// Returns the last line of an output that has ended, if it has no end.
     pub fn finish(&mut self, output: Output) -> Vec<Vec<u8>> {
         let length = self.partial[output as usize].len();

@@ -1,6 +1,7 @@
 //! The agent on a terminal as its user sees it: the prompt of its chat, the question before running commands end, and the
 //! mode of the terminal after any end.
 
+mod exec;
 mod question;
 
 use rustix::process::{Signal, kill_process};
@@ -143,9 +144,7 @@ fn the_agent_has_the_prompt_of_a_chat_with_messages_above_and_its_commands() {
     here.told("* you are hall; also here: ann(owner), #ops zoe(owner)");
     screen.line("/help");
     here.told("* /quit          quit, as Ctrl-D does");
-    assert!(!screen.screen().contains("/exec"), "{}", screen.screen());
-    screen.line("/exec id");
-    here.told("* /exec is a command of udpctl chat");
+    here.told("* /exec ARGV     run a command on the agent; only you see its output");
     screen.line("/hlep");
     here.told("* /hlep is no command; did you mean /help? /help lists the commands");
     screen.line("/me waves");
@@ -160,8 +159,9 @@ fn the_agent_has_the_prompt_of_a_chat_with_messages_above_and_its_commands() {
     here.typed("hello ann(owner) there");
     screen.keys(&["Enter"]);
     ann.stdout_line(|line| line == "hall: hello ann(owner) there");
-    // A key that the agent does not have, and one that is no suspension.
     screen.tmux(&["send-keys", "-l", "/e\t"]);
+    here.typed("/exec");
+    // A key that is no suspension.
     screen.keys(&["C-z", "C-u"]);
     screen.tmux(&["set-buffer", &"pasted\n".repeat(21)]);
     screen.tmux(&["paste-buffer"]);

@@ -26,6 +26,8 @@ pub struct Policy {
     pub(super) refused: HashSet<PublicKey>,
     pub(super) invites: Vec<invite::Record>,
     pub(super) own_user: OwnUser,
+    /// Key of the own user's controller, if it is known.
+    pub(super) own_key: Option<PublicKey>,
     /// True if a change of the files could not be read.
     pub(super) suspended: bool,
     /// Off if no key may run a command.
@@ -84,6 +86,7 @@ impl Default for Policy {
             refused: HashSet::new(),
             invites: Vec::new(),
             own_user: OwnUser::NoKey,
+            own_key: None,
             suspended: false,
             exec: Switch::On,
             cgroup_limits: CgroupLimits::default(),
@@ -215,6 +218,12 @@ impl Policy {
     #[must_use]
     pub const fn own_user(&self) -> &OwnUser {
         &self.own_user
+    }
+
+    /// Returns the key of the own user's controller, if it is known, whether or not it is admitted.
+    #[must_use]
+    pub const fn own_key(&self) -> Option<PublicKey> {
+        self.own_key
     }
 
     pub(super) fn insert(&mut self, member: Member) {

@@ -80,6 +80,7 @@ impl PolicyBuilder {
             Ok(text) => text.trim().parse::<PublicKey>().map_err(LineError::Key),
             Err(_) => Err(LineError::NotText),
         };
+        self.policy.own_key = parsed.as_ref().ok().copied();
         self.policy.own_user = match parsed {
             Ok(key) if self.policy.is_known(&key) => OwnUser::Listed,
             Ok(key) => {

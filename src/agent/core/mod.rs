@@ -11,6 +11,7 @@
 mod dispatch;
 mod first_request;
 mod held_calls;
+mod own_session;
 mod pacing;
 mod registration;
 mod revocation;
@@ -35,6 +36,7 @@ use crate::session::{Command, SessionHandle};
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
 use held_calls::HeldCalls;
+pub use own_session::{is_own, own_address};
 pub use registration::Question;
 use session_state::{SessionState, Usage};
 

@@ -114,6 +114,9 @@ impl Thread {
                 Typed::Line(line) => self.say(now, &line),
                 Typed::Command(Command::Me(text)) if !text.is_empty() => self.act(now, &text),
                 Typed::Command(Command::Msg { to, text }) => self.whisper(&to, &text),
+                Typed::Command(Command::Exec(_)) => {
+                    self.note("/exec: not run, as the agent ends or is reloaded".into());
+                }
                 // The agent ends, or another front takes the place of this one.
                 Typed::Command(_)
                 | Typed::Unknown(_)
@@ -138,16 +141,17 @@ impl Thread {
         while let Some(typed) = prompt.paste.next() {
             match typed {
                 Typed::Line(line) => self.say(now, &line),
-                Typed::Command(Command::Me(text)) if text.is_empty() => self.note(
-                    "/me needs a text behind it, as in /me waves; nothing is sent".into(),
-                ),
+                Typed::Command(Command::Me(text)) if text.is_empty() => {
+                    self.note(
+                        "/me needs a text behind it, as in /me waves; nothing is sent".into(),
+                    );
+                }
                 Typed::Command(Command::Me(text)) => self.act(now, &text),
                 Typed::Command(Command::Msg { to, text }) => self.whisper(&to, &text),
                 Typed::Command(Command::Help) => self.help(),
                 Typed::Command(Command::Who) => self.who(),
-                Typed::Command(Command::Exec(_) | Command::Cancel) => self.note(
-                    "/exec is a command of udpctl chat: the agent's own chat starts nothing; use a shell".into(),
-                ),
+                Typed::Command(Command::Exec(line)) => self.exec(now, &line),
+                Typed::Command(Command::Cancel) => self.cancel(now),
                 Typed::Unknown(command) => {
                     let command = escape::line(command.as_bytes(), NAME);
                     let hint = command::hint(&command);
@@ -200,7 +204,7 @@ impl Thread {
     }
 
     fn help(&self) {
-        for line in command::help_of(command::is_of_agent) {
+        for line in command::help() {
             self.note(line);
         }
     }
@@ -314,7 +318,7 @@ impl Thread {
         self.execute_commands();
     }
 
-    fn note(&self, words: String) {
+    pub(super) fn note(&self, words: String) {
         if let Some(printer) = &self.printer {
             printer.note(words);
         }

@@ -107,6 +107,7 @@ impl Thread {
         if let Some(typed) = self.typed.take() {
             self.say_last(now, typed.leave());
         }
+        self.leave_own(now);
         self.execute_commands();
         self.queue_history();
         self.service.processes().flush_all();

@@ -12,6 +12,7 @@ mod bot;
 mod busy;
 mod chat;
 mod limits;
+mod own_commands;
 mod policy;
 mod process;
 mod prompt;
@@ -138,6 +139,7 @@ pub fn serve(
     thread.open_bot(parts.bot, wake.clone())?;
     if parts.terminal {
         thread.open_terminal((setup.chat.format, setup.prompt), prompt, wake)?;
+        thread.restore_own(Clock.now());
     }
     let end = thread.run();
     if let Some(log) = log {

@@ -22,7 +22,7 @@ use crate::agent::ipc::Setup;
 use crate::agent::limits;
 use crate::agent::switch::Switch;
 use crate::prompt::activity::Activity;
-use crate::prompt::command::{self, Typed};
+use crate::prompt::command::Typed;
 use crate::prompt::completion::Members;
 use crate::prompt::editing_mode::EditingMode;
 use crate::prompt::editor::{
@@ -89,7 +89,6 @@ impl Prepared {
                 earlier: setup.typed.clone(),
                 kept: sender,
             }),
-            offers: command::is_of_agent,
         };
         let (editor, printer) = open_editor(options, activity.clone()).ok()?;
         Some(Self {

@@ -52,10 +52,23 @@ enum Entry {
     Line(Line),
     /// Note for the user of a prompt; already escaped.
     Note(String),
+    /// Lines of output of a command for the user of a prompt; already escaped and marked.
+    Output(Vec<String>),
     /// The prompt is drawn again.
     Redraw,
     /// Number of lines that were dropped here.
     Missed(u64),
+}
+
+impl Entry {
+    /// Number of lines that are missing without it.
+    fn lines(&self) -> u64 {
+        match self {
+            Self::Output(lines) => lines.len() as u64,
+            Self::Line(_) | Self::Note(_) | Self::Redraw => 1,
+            Self::Missed(lines) => *lines,
+        }
+    }
 }
 
 impl Waiting {
@@ -67,9 +80,9 @@ impl Waiting {
         if self.entries.len() < limits::TERMINAL_LINES {
             self.entries.push_back(entry);
         } else if let Some(Entry::Missed(lines)) = self.entries.back_mut() {
-            *lines += 1;
+            *lines += entry.lines();
         } else {
-            self.entries.push_back(Entry::Missed(1));
+            self.entries.push_back(Entry::Missed(entry.lines()));
         }
     }
 }
@@ -129,6 +142,7 @@ impl Printer {
                     let text = match entry {
                         Entry::Line(line) => write(&line),
                         Entry::Note(words) => format!("* {words}"),
+                        Entry::Output(lines) => lines.join("\n"),
                         Entry::Redraw => REDRAW.to_owned(),
                         Entry::Missed(lines) => write(&Line::NotShown { lines }),
                     };
@@ -149,6 +163,11 @@ impl Printer {
     /// Queues a note in the same way; already escaped.
     pub fn note(&self, words: String) {
         self.push(Entry::Note(words));
+    }
+
+    /// Queues lines of a command's output together, so that they take no place of others; already escaped.
+    pub fn output(&self, lines: Vec<String>) {
+        self.push(Entry::Output(lines));
     }
 
     /// Lets the prompt be drawn again, unless so much waits to be shown that it is anyway.

@@ -23,6 +23,7 @@ use crate::agent::core::Service;
 use crate::agent::ipc::{Feed, FrontCounts, SocketInterest, ToFront, ToSupervisor};
 use crate::agent::log::{self, Counts};
 use crate::agent::note::Note;
+use crate::agent::own_command::OwnCommand;
 use crate::agent::recorder::SharedLog;
 use crate::message::Outcome;
 use crate::net::{Clock, Command, Event, Net, Timer};
@@ -56,7 +57,7 @@ pub(super) struct Thread {
     poll: Poll,
     pub(super) service: Service<Remote, FrontPolicy>,
     pub(super) net: Net,
-    policy: FrontPolicy,
+    pub(super) policy: FrontPolicy,
     /// Time at which the next key or invitation expires.
     expiry: Option<Instant>,
     counts: Counts,
@@ -69,6 +70,10 @@ pub(super) struct Thread {
     pub(super) bot: Option<FrontBot>,
     pub(super) typed: Option<Input>,
     pub(super) prompt: Option<Prompt>,
+    /// Commands of the user at the prompt: one, or those of an earlier front.
+    pub(super) own: Vec<OwnCommand>,
+    /// Number of their sessions so far.
+    pub(super) own_sessions: u64,
     /// Style of lines above the prompt.
     pub(super) style: Style,
     /// True once the agent ends.
@@ -107,6 +112,8 @@ impl Thread {
             bot: None,
             typed: None,
             prompt: None,
+            own: Vec::new(),
+            own_sessions: 0,
             style: Style::default(),
             is_ending: false,
             timer,
@@ -367,8 +374,10 @@ impl Thread {
             self.service.on_status(now, job, status);
         }
         while let Some(command) = self.service.poll_command() {
-            // The end of the network thread is noticed by its event channel.
-            let _ = self.net.handle.send(Command::Session(command));
+            if let Some(command) = self.on_own(now, command) {
+                // The end of the network thread is noticed by its event channel.
+                let _ = self.net.handle.send(Command::Session(command));
+            }
         }
         for line in self.records.try_iter() {
             let message = ToSupervisor::Record(line);

@@ -60,6 +60,7 @@ mod tests {
         let line = |text: &str| Some(Typed::Line(text.into()));
         assert_eq!(of_person("/msg ann secret".into()), None);
         assert_eq!(of_person("/who".into()), None);
+        assert_eq!(of_person("/exec id".into()), None);
         assert_eq!(of_person("//etc".into()), line("/etc"));
         assert_eq!(of_person("hello /who".into()), line("hello /who"));
         assert_eq!(of_person("/quit".into()), Some(Typed::Quit));

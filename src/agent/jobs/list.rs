@@ -2,13 +2,14 @@
 //!
 //! Invariant: a list fits one line, whatever the jobs are.
 
-use super::{Jobs, Processes};
+use super::{Jobs, OwnedRequest, Processes};
 use crate::agent::access::{Controller, Denied, PolicySource};
 use crate::agent::jobs::job::Job;
 use crate::agent::limits;
 use crate::agent::outbox::{CallRef, Outbox};
 use crate::crypto::PublicKey;
 use crate::message::{JobView, Reply};
+use crate::peer_addr::PeerAddr;
 use crate::time::Instant;
 
 /// Returns the owner of the jobs that a request is about: the controller itself, or the key that it names, if it is
@@ -62,6 +63,21 @@ impl<P: Processes> Jobs<P> {
             self.list(now, Some(&controller.key))
         };
         outbox.last_reply(call, &reply);
+    }
+
+    /// Returns the requests of jobs that were requested from an address and are not forgotten, oldest first.
+    pub fn requests_from(&self, remote: PeerAddr) -> Vec<OwnedRequest> {
+        let jobs = self.table.iter();
+        let mut jobs: Vec<_> = jobs.filter(|(_, job)| job.owner.remote == remote).collect();
+        jobs.sort_unstable_by_key(|&(id, _)| id);
+        let jobs = jobs.into_iter().map(|(_, job)| OwnedRequest {
+            key: job.owner.key,
+            id: job.request,
+            program: job.argv.first().map_or_else(String::new, |word| {
+                word.as_os_str().to_string_lossy().into_owned()
+            }),
+        });
+        jobs.collect()
     }
 
     /// Returns the jobs of a key, or of all, oldest first.

@@ -48,7 +48,8 @@ use super::limits;
 use super::note::Note;
 use super::outbox::{CallRef, Outbox};
 use super::switch::Switch;
-use crate::message::{Cause, OsText};
+use crate::crypto::PublicKey;
+use crate::message::{Cause, OsText, RequestId};
 use crate::session::SessionHandle;
 use crate::time::Instant;
 use crate::wire::{CallId, Lane};
@@ -107,6 +108,17 @@ impl Origin {
             next_job: JobId(0),
         }
     }
+}
+
+/// A request of a job, and what names it for people.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OwnedRequest {
+    /// Key of its controller.
+    pub key: PublicKey,
+    /// Its id.
+    pub id: RequestId,
+    /// First word of the command.
+    pub program: String,
 }
 
 /// Relation of a call to a job.

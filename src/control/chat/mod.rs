@@ -105,7 +105,6 @@ pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8
         prompt: editor::PROMPT,
         members: members.clone(),
         history: Box::new(LineHistory::new(options.history.clone())),
-        offers: |_| true,
     })?;
     // A script that reads text would take earlier messages for new ones.
     let wants_history = screen.is_terminal() || options.format == Format::Json;

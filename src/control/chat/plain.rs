@@ -70,7 +70,6 @@ pub fn chat_plain(client: &Client, paths: Vec<Path>, options: &PlainOptions<'_>)
         prompt: "(unverified) > ",
         members: Members::default(),
         history: Box::new(LineHistory::new(options.history.clone())),
-        offers: |_| true,
     })?;
     let shown = paths[0].remote;
     if screen.is_terminal() {

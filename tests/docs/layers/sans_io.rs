@@ -3,7 +3,7 @@
 use super::source::{Sources, code, header, inline, read};
 
 /// The files and folders that are sans-IO. The header of each says so, and no other header does.
-const SANS_IO: [&str; 19] = [
+const SANS_IO: [&str; 20] = [
     "wire/",
     "crypto/",
     "session/",
@@ -12,6 +12,7 @@ const SANS_IO: [&str; 19] = [
     "agent/jobs/",
     "agent/chat/",
     "agent/outbox.rs",
+    "agent/own_command.rs",
     "agent/access/policy_source.rs",
     "control/batch/intake.rs",
     "control/chat_client/",

@@ -5,6 +5,7 @@ mod ending;
 mod exec;
 mod harness;
 mod narrowed;
+mod own_command;
 mod pacing;
 mod policy;
 mod processes;
