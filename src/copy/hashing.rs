@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
+use std::sync::LazyLock;
 
 use rustix::io::Errno;
 
@@ -9,8 +10,8 @@ use super::fault::Fault;
 use super::frame::Hash;
 use super::limits;
 
-/// Zeros to hash in the place of a hole.
-static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+/// Zeros to hash or to write in the place of a hole. They are in memory once they are used, and not in the program's file.
+pub(super) static ZEROS: LazyLock<Box<[u8]>> = LazyLock::new(|| vec![0; 64 << 10].into());
 
 /// Bytes that are hashed at a time: BLAKE3 hashes up to 16 chunks of 1024 bytes side by side, but only if they begin at a
 /// multiple of that, and what arrives from a stream does not.

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::directory::{Directory, Kind, set_attributes, set_mode};
 use super::fault::Fault;
 use super::frame::{Attributes, Hash, Violation};
-use super::hashing::Hasher;
+use super::hashing::{Hasher, ZEROS};
 use super::name::Name;
 use super::partial::{self, Partial};
 
@@ -59,9 +59,6 @@ enum Work {
     /// Zeros that are written over what an interrupted copy has left, by their number.
     Zeros(u64),
 }
-
-/// Zeros to write at a time.
-static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Result of a part of the work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
