@@ -6,9 +6,8 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use similar::TextDiff;
-
 use super::Escaping;
+use super::difference::unified;
 use crate::control::exec::Output;
 use crate::control::fold::fold_in_order;
 use crate::control::limits;
@@ -157,10 +156,7 @@ fn difference(old_name: &str, old: &str, new_name: &str, new: &str) -> String {
         // They differ in what is not shown, as in their outcomes.
         return "(the same output, with another outcome)\n".into();
     }
-    TextDiff::from_lines(old, new)
-        .unified_diff()
-        .header(old_name, new_name)
-        .to_string()
+    unified(old_name, old, new_name, new)
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! Invariant: every byte that goes in is counted by exactly one chunk, or at once.
 
 #[cfg(feature = "cli")]
+mod difference;
+#[cfg(feature = "cli")]
 mod gather;
 mod lines;
 mod records;
