@@ -70,6 +70,16 @@ pub fn run_queries_until(
     questions: Vec<Question>,
     mut answered: impl FnMut(usize, Answer),
 ) -> Option<Interrupted> {
+    run_loop(client, conditions, questions, &mut answered)
+}
+
+/// The loop, compiled once for all callers.
+fn run_loop(
+    client: &Client,
+    conditions: &Conditions<'_>,
+    questions: Vec<Question>,
+    answered: &mut dyn FnMut(usize, Answer),
+) -> Option<Interrupted> {
     let (resolver, mut begun) = (conditions.resolver, 0);
     let mut noted = conditions
         .is_watched
