@@ -25,6 +25,8 @@ struct Inner {
     /// Line that was finished last.
     finished: Mutex<String>,
     question: Mutex<Option<&'static str>>,
+    /// Rows of the line above that of the cursor, and above the last one.
+    extent: Mutex<(usize, usize)>,
 }
 
 impl Activity {
@@ -73,6 +75,21 @@ impl Activity {
         }
     }
 
+    /// Notes the rows that the line takes: those above that of the cursor, and those above the last one.
+    pub fn set_extent(&self, extent: (usize, usize)) {
+        *self.extent_slot() = extent;
+    }
+
+    /// Returns what moves the cursor, if another process has written in the place of the line, so far down that the line
+    /// editor clears nothing that it has not drawn.
+    pub fn room(&self) -> String {
+        let (cursor, end) = *self.extent_slot();
+        match end.saturating_sub(cursor) {
+            0 => "\n".repeat(end),
+            up => format!("{}\x1b[{up}A", "\n".repeat(end)),
+        }
+    }
+
     /// Opens a question, whose text takes the place of the prompt from the next line on, or withdraws it. A line that is
     /// typed meanwhile is its answer.
     pub fn set_question(&self, question: Option<&'static str>) {
@@ -106,6 +123,10 @@ impl Activity {
             .editing
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn extent_slot(&self) -> std::sync::MutexGuard<'_, (usize, usize)> {
+        self.0.extent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn question_slot(&self) -> std::sync::MutexGuard<'_, Option<&'static str>> {

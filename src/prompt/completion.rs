@@ -110,16 +110,20 @@ impl Hinter for PromptHelper {
     fn hint(&self, line: &str, pos: usize, _context: &Context<'_>) -> Option<String> {
         let (before, behind) = line.split_at(pos);
         self.rows.on_draw(before, behind);
+        self.activity.set_extent(self.rows.extent(before, behind));
         *self.line.borrow_mut() = (before.to_owned(), behind.to_owned());
         self.activity.on_key(line);
         None
     }
 }
 
-/// Highlights nothing; the editor draws the whole line instead of a character where that is wanted.
+/// Highlights nothing; the editor asks also when the cursor moves, and draws the whole line instead of a character where that
+/// is wanted.
 impl Highlighter for PromptHelper {
     fn highlight_char(&self, line: &str, pos: usize, kind: CmdKind) -> bool {
-        kind == CmdKind::Other && self.rows.is_behind_break(&line[..pos])
+        let (before, behind) = line.split_at(pos);
+        self.activity.set_extent(self.rows.extent(before, behind));
+        kind == CmdKind::Other && self.rows.is_behind_break(before)
     }
 }
 

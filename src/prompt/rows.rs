@@ -86,6 +86,11 @@ impl Rows {
 }
 
 impl Rows {
+    /// Returns the rows of a line, before and behind the cursor: those above that of the cursor, and above the last one.
+    pub fn extent(&self, before: &str, behind: &str) -> (usize, usize) {
+        extent(self.prompt.get(), (before, behind), self.columns.get())
+    }
+
     /// Returns true if the cursor, behind `before`, is one character behind the beginning of a row. The line editor has ended
     /// the row above by a line feed then, and a terminal joins it with this one only if the line is drawn again as a whole.
     pub fn is_behind_break(&self, before: &str) -> bool {
@@ -105,12 +110,7 @@ impl Rows {
 /// Returns what moves the cursor when a window with the first number of columns gets the second one: down as far as the line
 /// took more rows, with as many rows below as there were.
 fn shift(prompt: &str, (before, behind): (&str, &str), (from, to): (u16, u16)) -> String {
-    let rows = |columns: u16| {
-        let columns = usize::from(columns);
-        let start = Position::default().behind(prompt, columns);
-        let cursor = start.behind(before, columns);
-        (cursor.row, cursor.behind(behind, columns).row)
-    };
+    let rows = |columns| extent(prompt, (before, behind), columns);
     let ((old_cursor, old_end), (new_cursor, new_end)) = (rows(from), rows(to));
     if to <= from || old_end <= new_end {
         return String::new();
@@ -120,6 +120,13 @@ fn shift(prompt: &str, (before, behind): (&str, &str), (from, to): (u16, u16)) -
         0 => down,
         up => format!("{down}\x1b[{up}A"),
     }
+}
+
+fn extent(prompt: &str, (before, behind): (&str, &str), columns: u16) -> (usize, usize) {
+    let columns = usize::from(columns);
+    let start = Position::default().behind(prompt, columns);
+    let cursor = start.behind(before, columns);
+    (cursor.row, cursor.behind(behind, columns).row)
 }
 
 fn columns() -> u16 {

@@ -2,6 +2,7 @@
 //! mode of the terminal after any end.
 
 mod exec;
+mod log_lines;
 mod question;
 
 use rustix::process::{Signal, kill_process};

@@ -1,7 +1,7 @@
 //! A chat as several people use it at once, each in a pane of a terminal: typing while messages arrive, other sizes of the
 //! window, long lines, wide characters, job control.
 
-use crate::harness::{Agent, Terminal, User};
+use crate::harness::{Agent, Terminal, User, eventually};
 
 const NAMES: [&str; 3] = ["ann", "bob", "zoe"];
 
@@ -43,8 +43,15 @@ fn typed(pane: &Terminal, text: &str) {
     });
 }
 
+/// Resizes a window and waits until its program is told: tmux does so later.
 fn resize(pane: &Terminal, columns: &str) {
     pane.tmux(&["resize-window", "-x", columns, "-y", "24"]);
+    let tty = pane.tmux(&["display-message", "-p", "#{pane_tty}"]);
+    eventually("the size", || {
+        let mut stty = pane.user.command("stty");
+        let size = stty.args(["-F", tty.trim(), "size"]).output().unwrap();
+        String::from_utf8(size.stdout).unwrap().trim() == format!("24 {columns}")
+    });
 }
 
 #[test]

@@ -129,14 +129,15 @@ impl Prepared {
             typed,
             proceed,
         };
+        let above = AbovePrompt {
+            printer: self.printer,
+            activity: self.activity.clone(),
+            text: String::new(),
+        };
         let (mut editor, activity) = (self.editor, self.activity);
         std::thread::Builder::new()
             .name("input".into())
             .spawn(move || read(&mut editor, &activity, &sender, &processed, &wake))?;
-        let above = AbovePrompt {
-            printer: self.printer,
-            text: String::new(),
-        };
         Ok((prompt, above, self.style))
     }
 }
@@ -277,6 +278,7 @@ impl Drop for Prompt {
 /// Writer of lines above a prompt: what is written appears when it is flushed.
 pub struct AbovePrompt {
     printer: Box<dyn ExternalPrinter + Send>,
+    activity: Activity,
     text: String,
 }
 
@@ -295,6 +297,9 @@ impl Write for AbovePrompt {
 
     fn flush(&mut self) -> io::Result<()> {
         let text = std::mem::take(&mut self.text);
+        if text.starts_with(REDRAW) {
+            rustix::io::write(stdout(), self.activity.room().as_bytes())?;
+        }
         self.printer.print(text).map_err(io::Error::other)
     }
 }

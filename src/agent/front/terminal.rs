@@ -74,7 +74,11 @@ impl Entry {
 impl Waiting {
     /// Adds a line or a note. If there are too many, it is counted where it is missing.
     fn push(&mut self, entry: Entry) {
-        if matches!(entry, Entry::Redraw) && !self.entries.is_empty() {
+        if matches!(entry, Entry::Redraw) {
+            // Before the next line, for which the line editor clears rows.
+            if !matches!(self.entries.front(), Some(Entry::Redraw)) {
+                self.entries.push_front(entry);
+            }
             return;
         }
         if self.entries.len() < limits::TERMINAL_LINES {
@@ -170,7 +174,7 @@ impl Printer {
         self.push(Entry::Output(lines));
     }
 
-    /// Lets the prompt be drawn again, unless so much waits to be shown that it is anyway.
+    /// Lets the prompt be drawn again, before what waits to be shown.
     pub fn redraw(&self) {
         self.push(Entry::Redraw);
     }

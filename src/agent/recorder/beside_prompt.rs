@@ -11,10 +11,11 @@ use rustix::termios::{LocalModes, tcgetattr};
 
 use crate::agent::audit::write_stderr;
 
-/// Returns to the beginning of the row and clears it.
-const CLEAR: &str = "\r\x1b[K";
+/// Returns to the beginning of the row and clears it and the rows below.
+const CLEAR: &str = "\r\x1b[J";
 
-/// Writes a line to standard error. At a prompt it takes the row of that, which the front draws again below.
+/// Writes a line to standard error. At a prompt it takes the row of the cursor, and the front draws
+/// the prompt again below.
 ///
 /// # Errors
 /// Those of `write(2)` and `kill(2)`.

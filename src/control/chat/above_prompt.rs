@@ -7,6 +7,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use rustix::stdio::stdout;
 use rustyline::ExternalPrinter;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -91,7 +92,10 @@ impl<P: ExternalPrinter> AbovePrompt<P> {
                 self.status = None;
                 Some(text)
             }
-            Shown::Redraw => return self.print(REDRAW.to_owned()),
+            Shown::Redraw => {
+                rustix::io::write(stdout(), self.activity.room().as_bytes())?;
+                return self.print(REDRAW.to_owned());
+            }
             Shown::Status(text) => self.status(text),
             Shown::Delivered { line, mark } => {
                 if self.is_in_place(&line) {
