@@ -86,7 +86,8 @@ impl Content {
             self.size
         };
         let left = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let length = left.min(limits::CHUNK);
+        // The frame as a whole is a number of pages: what follows it in a pipe and a ring begins with one, too.
+        let length = left.min(limits::CHUNK - HEADER);
         if length == 0 {
             return Err(Fault::Changed);
         }

@@ -19,7 +19,7 @@ pub const DEPTH: usize = 250;
 /// Length of the payload of a frame other than data: a symbolic link with its name and attributes.
 pub const FRAME: usize = 8 << 10;
 
-/// Bytes of data in a frame, and of small frames sent together: as much as the hash takes at full speed, and a quarter of
+/// Bytes of a frame with data, and of small frames sent together: as much as the hash takes at full speed, and a quarter of
 /// the buffer of a large pipe.
 pub const CHUNK: usize = 256 << 10;
 
@@ -32,6 +32,10 @@ pub const RESUMED: u64 = 1 << 20;
 /// Chunks of large files that are held so that several receivers take them from one reading, and so that their memory is
 /// used again: 8 MiB, of all files together.
 pub const CHUNKS: usize = 32;
+
+/// The same for a receiver behind a pipe, which has taken a chunk when the next one is read: its memory stays in the cache of
+/// the processor.
+pub const CHUNKS_PIPED: usize = 1;
 
 /// The same for several receivers, which are not in step: 32 MiB.
 pub const CHUNKS_SHARED: usize = 128;

@@ -4,10 +4,17 @@
 
 use std::collections::VecDeque;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::frame::HEADER;
 use super::limits;
+
+/// Offset of the content of a piece in a page. Processors of AMD since Zen 3 copy a half to a quarter as fast to a place that
+/// begins less than 32 bytes behind its source within a page, and what is read from a file begins with one.
+const APART: usize = 64;
+
+/// Size of a page.
+const PAGE: usize = 4096;
 
 /// Pieces of all files, in the order in which they were read.
 #[derive(Debug)]
@@ -60,7 +67,7 @@ impl Pool {
             let oldest = self.pieces.pop_front();
             buffer = oldest.and_then(|piece| piece.frame.try_into_mut().ok());
         }
-        buffer.unwrap_or_else(|| BytesMut::with_capacity(HEADER + limits::CHUNK))
+        buffer.unwrap_or_else(new_buffer)
     }
 
     /// Holds a piece.
@@ -76,5 +83,37 @@ impl Pool {
     #[cfg(test)]
     pub fn files(&self) -> impl Iterator<Item = u64> {
         self.pieces.iter().map(|piece| piece.file)
+    }
+}
+
+/// Returns a new buffer, whose content begins [`APART`] behind the beginning of a page.
+fn new_buffer() -> BytesMut {
+    let mut buffer = BytesMut::with_capacity(PAGE + APART + limits::CHUNK);
+    let before = buffer.as_ptr().align_offset(PAGE).min(PAGE) + APART - HEADER;
+    buffer.resize(before, 0);
+    buffer.advance(before);
+    buffer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_is_used_again_at_its_place_in_a_page_once_nobody_has_its_piece() {
+        let mut pool = Pool::new(1);
+        let file = pool.add_file();
+        let mut place = None;
+        for (offset, length) in [(0, limits::CHUNK), (1, 10), (2, limits::CHUNK)] {
+            let mut buffer = pool.buffer();
+            buffer.resize(HEADER + length, 0);
+            let content = buffer[HEADER..].as_ptr();
+            assert_eq!(content.align_offset(PAGE), PAGE - APART);
+            assert_eq!(*place.get_or_insert(content), content);
+            pool.hold(file, offset, buffer.freeze());
+        }
+        // Somebody has it.
+        let held = pool.find(file, 2).unwrap();
+        assert_ne!(pool.buffer()[..].as_ptr(), held.as_ptr());
     }
 }

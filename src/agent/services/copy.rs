@@ -34,7 +34,12 @@ pub fn run(work: &CopyWork, grant: CopyGrant) -> Result<End, Broken> {
                 scope,
                 recursive: *recursive,
             };
-            send(sources, Rc::new(Library::new(copy::CHUNKS)), input, output)
+            send(
+                sources,
+                Rc::new(Library::new(copy::CHUNKS_PIPED)),
+                input,
+                output,
+            )
         }
         CopyWork::Write {
             to,

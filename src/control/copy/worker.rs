@@ -177,6 +177,7 @@ impl Worker {
                 Some(_) | None => break,
             }
         }
+        self.taken(attempt, worked);
         self.give(attempt);
         if self.copies.get(&attempt).is_some_and(HostCopy::has_work) {
             self.queue(attempt);
@@ -185,9 +186,13 @@ impl Worker {
 
     /// Ends a copy. What has arrived is still worked off, except what takes long.
     fn end(&mut self, attempt: Attempt) {
+        let mut worked = 0;
         while self.copies.get(&attempt).is_some_and(HostCopy::has_work)
-            && self.work(attempt).is_some()
-        {}
+            && let Some(bytes) = self.work(attempt)
+        {
+            worked += bytes;
+        }
+        self.taken(attempt, worked);
         if let Some(copy) = self.copies.remove(&attempt) {
             let index = copy.index;
             if let Some(totals) = &mut self.totals {
@@ -233,8 +238,15 @@ impl Worker {
         }
     }
 
-    /// Works on the next bytes of a host. They count as taken once they are worked off. Returns their number; `None` if more time
-    /// is needed.
+    /// Reports bytes of a host that are worked off: once for all of a turn, as each report wakes the run. Behind the reports on
+    /// items, as the run may end once all is taken.
+    fn taken(&self, attempt: Attempt, bytes: u64) {
+        if bytes > 0 {
+            self.tell(ExchangeEvent::Taken(attempt, bytes));
+        }
+    }
+
+    /// Works on the next bytes of a host. Returns their number; `None` if more time is needed.
     fn work(&mut self, attempt: Attempt) -> Option<u64> {
         let copy = self.copies.get_mut(&attempt)?;
         let (index, worked) = (copy.index, copy.work());
@@ -244,10 +256,6 @@ impl Worker {
             self.tell(ExchangeEvent::Failed(attempt));
         }
         self.report(attempt);
-        // Behind the reports, as the run may end once all is taken.
-        if let Ok(Some(bytes @ 1..)) = worked {
-            self.tell(ExchangeEvent::Taken(attempt, bytes));
-        }
         worked.unwrap_or(Some(0))
     }
 

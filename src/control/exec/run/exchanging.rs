@@ -6,6 +6,7 @@ use crossbeam_channel::{Receiver, never};
 use super::super::Output;
 use super::super::exchange::{Attempt, Exchange, ExchangeEvent, ExchangeRequest};
 use super::Run;
+use crate::control::limits;
 
 impl Run<'_> {
     /// Returns the channel of the other side's answers.
@@ -44,7 +45,15 @@ impl Run<'_> {
         None
     }
 
-    pub(super) fn on_exchange(&mut self, event: ExchangeEvent) {
+    /// Handles an answer, and those that are already there, up to a limit, before their actions are taken.
+    pub(super) fn on_exchange(&mut self, event: ExchangeEvent, others: &Receiver<ExchangeEvent>) {
+        self.on_answer(event);
+        for event in others.try_iter().take(limits::EVENTS_AT_ONCE) {
+            self.on_answer(event);
+        }
+    }
+
+    fn on_answer(&mut self, event: ExchangeEvent) {
         match event {
             ExchangeEvent::Input(attempt, data) => {
                 if let Some(index) = self.index_of(attempt)

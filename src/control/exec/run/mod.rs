@@ -269,7 +269,7 @@ impl Run<'_> {
                     self.act();
                     return self.leave(reason);
                 },
-                recv(exchange) -> event => if event.map(|event| self.on_exchange(event)).is_err() {
+                recv(exchange) -> event => if event.map(|event| self.on_exchange(event, &exchange)).is_err() {
                     return self.fail(Failure::Exchange);
                 },
                 recv(signals) -> signal => if let Ok(signal) = signal && self.on_signal(signal) {
