@@ -96,7 +96,7 @@ pub const STATUSES: [Status; 22] = [
     ),
     one(
         BROKEN_PIPE,
-        "The reader of standard output has left, and the command was ended.",
+        "The reader of standard output has closed it, and the command was ended.",
     ),
     one(
         UDPCTL_FAILURE,
@@ -125,7 +125,7 @@ pub const STATUSES: [Status; 22] = [
     several(TERMINATED, "Interrupted by SIGTERM."),
     several(
         BROKEN_PIPE,
-        "The reader of standard output has left, and the commands were ended.",
+        "The reader of standard output has closed it, and the commands were ended.",
     ),
     several(
         INTERNAL,
@@ -146,7 +146,7 @@ pub const STATUSES: [Status; 22] = [
     agent(USAGE, "The command line is invalid."),
     agent(
         AGENT_FAILURE,
-        "A thread of the agent failed: a fault of the program, or the loss of every socket. A line on standard \
+        "A thread of the agent failed: a bug in the agent, or the loss of every socket. A line on standard \
          error names the thread and the reason. The agent exits at once, without ending its jobs.",
     ),
     agent(

@@ -139,7 +139,7 @@ fn an_unknown_key_is_named_and_lines_of_several_hosts_begin_with_the_host() {
         "{target}: name    ok    {target} (no name to look up)\n\
          {target}: route   ok    from 127.0.0.1 by lo\n\
          {target}: key     fail  no key known for this agent; start \"udpagent\" as this user, or run \
-         \"udpagent invite\" as its own user and paste the line here\n\
+         \"udpagent invite\" as the agent's user and the command that it prints here\n\
          {target}: port    warn  not refused; only the agent's key can tell who listens there\n"
     );
     let rest = skipped(&["agent", "access", "mtu", "rtt"]);

@@ -172,7 +172,7 @@ fn keys_can_be_exchanged_by_hand() {
         .udpctl(["exec", &target, "--", "true"])
         .stderr(format!(
             "udpctl: {target}: no key known for this agent; start \"udpagent\" as this user, or run \
-             \"udpagent invite\" as its own user and paste the line here\n"
+             \"udpagent invite\" as the agent's user and the command that it prints here\n"
         ))
         .status(255)
         .run();

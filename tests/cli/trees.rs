@@ -148,9 +148,17 @@ fn by_lease(tree: Tree) {
 }
 
 fn by_shutdown(tree: Tree) {
+    by_shutdown_with(tree, Signal::TERM);
+}
+
+fn by_shutdown_from_the_terminal(tree: Tree) {
+    by_shutdown_with(tree, Signal::QUIT);
+}
+
+fn by_shutdown_with(tree: Tree, signal: Signal) {
     let mut trial = Trial::new(tree, &[]);
     let since = Instant::now();
-    trial.agent.child.signal(Signal::TERM);
+    trial.agent.child.signal(signal);
     assert!(
         trial.agent.child.ends_within(END),
         "the agent does not end within {END:?}"
@@ -185,6 +193,7 @@ fn no_process_of_a_tree_is_left_however_it_is_ended() {
         by_force,
         by_lease,
         by_shutdown,
+        by_shutdown_from_the_terminal,
     ];
     all(TREE, &ways);
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use super::files::Files;
 use super::serve_args::ServeArgs;
@@ -178,7 +178,7 @@ fn serve(
             socket.display()
         );
     }
-    let stops: Vec<i32> = not_ignored([SIGINT, SIGTERM]).collect();
+    let stops: Vec<i32> = not_ignored([SIGINT, SIGQUIT, SIGTERM]).collect();
     let reloads: Vec<i32> = not_ignored([SIGHUP]).collect();
     agent.handle_signals(&stops, &reloads)?;
     let addresses = agent.addresses.iter().map(SocketAddr::to_string);

@@ -116,7 +116,7 @@ impl fmt::Display for TrustError {
             },
             Self::NoOwnAgent(target) => write!(
                 f,
-                "{}: no key known for this agent; start \"udpagent\" as this user, or run \"udpagent invite\" as its own user and paste the line here",
+                "{}: no key known for this agent; start \"udpagent\" as this user, or run \"udpagent invite\" as the agent's user and the command that it prints here",
                 target.label()
             ),
             Self::Contradiction { sources, name } => {
