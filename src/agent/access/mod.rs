@@ -49,7 +49,7 @@ pub use pattern::{Pattern, PatternError};
 pub use policy::{Admission, Policy, authorization};
 pub use policy_builder::PolicyBuilder;
 pub use policy_files::PolicyFiles;
-pub use policy_source::{Controller, InviteRefused, PolicySource, Registration};
+pub use policy_source::{Controller, InviteRefused, PolicySource, Registration, own_address};
 pub use problem::Problem;
 pub use revoke::{RevokeError, Revoked, revoke};
 pub use running_command::RunningCommand;

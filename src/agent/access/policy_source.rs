@@ -4,6 +4,7 @@
 //! file takes effect at once.
 
 use crate::peer_addr::PeerAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use super::{Accounts, Policy};
@@ -19,6 +20,20 @@ pub struct Controller {
     pub name: Option<String>,
     /// Address of its session.
     pub remote: PeerAddr,
+}
+
+impl Controller {
+    /// Returns true if it is the agent's own user at the prompt.
+    #[must_use]
+    pub fn is_at_prompt(&self) -> bool {
+        self.remote == own_address()
+    }
+}
+
+/// Returns the address of the controller at the prompt: this host, with a port that no datagram comes from.
+#[must_use]
+pub fn own_address() -> PeerAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()
 }
 
 /// Source of the current policy and of the facts that its decisions depend on.

@@ -36,7 +36,7 @@ use crate::session::{Command, SessionHandle};
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
 use held_calls::HeldCalls;
-pub use own_session::{is_own, own_address};
+pub use own_session::is_own;
 pub use registration::Question;
 use session_state::{SessionState, Usage};
 

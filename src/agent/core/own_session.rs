@@ -4,24 +4,16 @@
 //! its key has from this host, and no more.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 
 use super::session_state::{SessionState, Usage};
 use super::{Service, authorize};
-use crate::agent::access::{Controller, Denied, PolicySource};
+use crate::agent::access::{Controller, Denied, PolicySource, own_address};
 use crate::agent::jobs::{OwnedRequest, Processes};
-use crate::peer_addr::PeerAddr;
 use crate::session::SessionHandle;
 use crate::time::Instant;
 
 /// Handles of sessions that are accepted from the network are not below.
 const ACCEPTED: u64 = 1 << 63;
-
-/// Returns the address of the controller at the prompt: this host, with a port that no datagram comes from.
-#[must_use]
-pub fn own_address() -> PeerAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()
-}
 
 /// Returns true if the session is one of the prompt.
 #[must_use]
@@ -56,9 +48,9 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
     }
 
     /// Returns the requests of sessions of the prompt, also under an earlier agent over the same supervisor, whose
-    /// results nobody has collected; the oldest first.
+    /// results nobody has collected and to which no other controller has attached; the oldest first.
     #[must_use]
     pub fn own_requests(&self) -> Vec<OwnedRequest> {
-        self.jobs.requests_from(own_address())
+        self.jobs.requests_of_prompt()
     }
 }

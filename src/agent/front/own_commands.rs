@@ -6,8 +6,8 @@
 //! chat, and is shown at this terminal only.
 
 use super::thread::Thread;
-use crate::agent::access::{Denied, OwnUser, PolicySource as _};
-use crate::agent::core::{is_own, own_address};
+use crate::agent::access::{Denied, OwnUser, PolicySource as _, own_address};
+use crate::agent::core::is_own;
 use crate::agent::own_command::{OwnCommand, ToShow};
 use crate::message::report::{Report, words};
 use crate::message::{Exec, OsText, Outcome, RequestId};

@@ -279,6 +279,12 @@ impl Processes for Remote {
         self.send(&ToSupervisor::Picture(job, offset, size, picture));
     }
 
+    fn take_from_prompt(&mut self, job: JobId) {
+        self.send(&ToSupervisor::TakenFromPrompt(job));
+        // Before the controller receives the first byte. The next message notices the end of the supervisor.
+        let _ = self.flush();
+    }
+
     fn detach(&mut self, job: JobId) {
         self.free_slot(job);
         self.send(&ToSupervisor::Detach(job));

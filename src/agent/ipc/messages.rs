@@ -209,6 +209,8 @@ pub enum ToSupervisor {
     Signal(JobId, i32),
     /// Keep a picture of the terminal at an offset of its output.
     Picture(JobId, u64, Window, Vec<u8>),
+    /// Another controller has attached to a job of the prompt.
+    TakenFromPrompt(JobId),
     /// Leave a process alone.
     Detach(JobId),
     /// Forget an ended job.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::job::{Attachment, Begin};
 use super::replies;
 use super::{JobId, Jobs, Output, Processes, Role, lane_of};
+use crate::agent::access::Controller;
 use crate::agent::limits;
 use crate::agent::outbox::{CallRef, Outbox};
 use crate::message::OnDisconnect;
@@ -19,6 +20,7 @@ impl<P: Processes> Jobs<P> {
     pub(super) fn attach(
         &mut self,
         call: CallRef,
+        controller: &Controller,
         id: JobId,
         begin: Begin,
         stdin: Option<u64>,
@@ -32,6 +34,7 @@ impl<P: Processes> Jobs<P> {
         {
             outbox.release(before.call);
         }
+        self.note_taken_from_prompt(id, controller);
         self.calls.insert(call, Role::Attached(id));
         let mut screen = None;
         self.table.update(id, |job| {
@@ -90,6 +93,18 @@ impl<P: Processes> Jobs<P> {
         if job.on_disconnect == OnDisconnect::Kill && job.is_running() {
             let lease = job.lease;
             self.watch(call.session, lease, outbox);
+        }
+    }
+
+    /// Keeps for a later agent that another controller attaches to a job of the prompt: its prompt leaves the job alone,
+    /// because the bytes that this controller has not consumed are not to be released.
+    fn note_taken_from_prompt(&mut self, id: JobId, controller: &Controller) {
+        let is_first = self.table.get(id).is_some_and(|job| {
+            job.owner.is_at_prompt() && !controller.is_at_prompt() && !job.taken_from_prompt
+        });
+        if is_first {
+            self.table.update(id, |job| job.taken_from_prompt = true);
+            self.processes.take_from_prompt(id);
         }
     }
 

@@ -104,6 +104,8 @@ pub struct Job {
     pub absent: Option<Instant>,
     /// The attached call.
     pub attached: Option<Attachment>,
+    /// True if it was requested at the prompt and another controller has attached to it.
+    pub taken_from_prompt: bool,
     /// True if its result was collected while its process could not be killed.
     pub collected: bool,
     /// Calls that wait for its end.

@@ -9,7 +9,6 @@ use crate::agent::limits;
 use crate::agent::outbox::{CallRef, Outbox};
 use crate::crypto::PublicKey;
 use crate::message::{JobView, Reply};
-use crate::peer_addr::PeerAddr;
 use crate::time::Instant;
 
 /// Returns the owner of the jobs that a request is about: the controller itself, or the key that it names, if it is
@@ -65,10 +64,11 @@ impl<P: Processes> Jobs<P> {
         outbox.last_reply(call, &reply);
     }
 
-    /// Returns the requests of jobs that were requested from an address and are not forgotten, oldest first.
-    pub fn requests_from(&self, remote: PeerAddr) -> Vec<OwnedRequest> {
+    /// Returns the requests of jobs of the prompt that are not forgotten and were not taken over, oldest first.
+    pub fn requests_of_prompt(&self) -> Vec<OwnedRequest> {
+        let wanted = |job: &Job| job.owner.is_at_prompt() && !job.taken_from_prompt;
         let jobs = self.table.iter();
-        let mut jobs: Vec<_> = jobs.filter(|(_, job)| job.owner.remote == remote).collect();
+        let mut jobs: Vec<_> = jobs.filter(|(_, job)| wanted(job)).collect();
         jobs.sort_unstable_by_key(|&(id, _)| id);
         let jobs = jobs.into_iter().map(|(_, job)| OwnedRequest {
             key: job.owner.key,

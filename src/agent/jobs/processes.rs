@@ -329,6 +329,9 @@ pub trait Processes {
     /// stdout. Replaces the one before.
     fn keep_picture(&mut self, job: JobId, offset: u64, size: Window, picture: Vec<u8>);
 
+    /// Keeps for a restore that another controller has attached to a job that was requested at the prompt.
+    fn take_from_prompt(&mut self, job: JobId);
+
     /// Detaches a process: it continues on its own, and its job number is forgotten.
     fn detach(&mut self, job: JobId);
 
@@ -362,4 +365,6 @@ pub struct Restored {
     pub cause: Option<Cause>,
     /// The last kept picture: its offset, size and bytes.
     pub picture: Option<(u64, Window, Vec<u8>)>,
+    /// True after [`take_from_prompt`](Processes::take_from_prompt).
+    pub taken_from_prompt: bool,
 }

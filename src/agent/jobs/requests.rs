@@ -133,7 +133,7 @@ impl<P: Processes> Jobs<P> {
                 let attached = Record::of_request(controller, id, Event::Attached {});
                 self.record_other(&attached);
                 let begin = Begin::At([stdout, stderr]);
-                self.attach(call, job, begin, None, outbox);
+                self.attach(call, controller, job, begin, None, outbox);
             }
             _ => self.wait(call, job, outbox),
         }
@@ -210,7 +210,7 @@ impl<P: Processes> Jobs<P> {
         if let Some(job) = self.table.find(&controller.key, exec.id) {
             if self.table.get(job).is_some_and(|job| job.digest == digest) {
                 self.table.update(job, |job| job.retain |= exec.retain);
-                self.attach(call, job, Begin::Held, Some(0), outbox);
+                self.attach(call, controller, job, Begin::Held, Some(0), outbox);
             } else {
                 self.refuse(call, controller, &exec, Outcome::Conflict {}.into(), outbox);
             }
@@ -227,7 +227,7 @@ impl<P: Processes> Jobs<P> {
             .table
             .insert(self.accept(now, controller, &exec, digest, &grant));
         self.announce(id);
-        self.attach(call, id, Begin::Held, Some(0), outbox);
+        self.attach(call, controller, id, Begin::Held, Some(0), outbox);
         self.start(now, id, exec, grant, outbox);
     }
 
@@ -303,6 +303,7 @@ impl<P: Processes> Jobs<P> {
             keeps_output: exec.retain,
             absent: None,
             attached: None,
+            taken_from_prompt: false,
             collected: false,
             waiters: Vec::new(),
             stdin: Stdin::new(exec.stdin || exec.terminal.is_some()),

@@ -119,6 +119,7 @@ fn job(now: Instant, stored: Stored, restored: Restored) -> Job {
         keeps_output: stored.retain,
         absent: Some(now),
         attached: None,
+        taken_from_prompt: restored.taken_from_prompt,
         collected: false,
         waiters: Vec::new(),
         stdin: Stdin::new(false),

@@ -45,6 +45,10 @@ pub enum Killed {
 }
 
 /// A job.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each named"
+)]
 pub struct Job {
     /// Number of its rings.
     pub slot: u32,
@@ -72,6 +76,8 @@ pub struct Job {
     pub pending_force: Option<Force>,
     /// Last picture of its terminal.
     pub picture: Option<(u64, Window, Vec<u8>)>,
+    /// True if it was requested at the prompt and another controller has attached to it.
+    pub taken_from_prompt: bool,
     /// Its outputs are read after the end of the leader.
     pub draining: Option<Draining>,
     /// Reason for which its child was killed before it had executed its program.
@@ -99,6 +105,7 @@ impl Job {
             cause: None,
             pending_force: None,
             picture: None,
+            taken_from_prompt: false,
             draining: None,
             killed: None,
             ending: false,
@@ -162,6 +169,7 @@ impl Job {
             stdin_eof: self.io.inlet().eof,
             cause: self.cause,
             picture: self.picture.clone(),
+            taken_from_prompt: self.taken_from_prompt,
         }
     }
 }

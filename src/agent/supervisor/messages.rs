@@ -105,6 +105,7 @@ impl Supervisor {
                     job.picture = Some((offset, window, bytes));
                 }
             }
+            ToSupervisor::TakenFromPrompt(id) => self.on_taken_from_prompt(id),
             ToSupervisor::Detach(id) => self.detach(now, id),
             ToSupervisor::Forget(id) => self.forget(now, id),
             ToSupervisor::Record(line) => self.on_front_record(line),
@@ -167,6 +168,13 @@ impl Supervisor {
         job.io.shut(output, &self.registry);
         if job.draining.is_some() && job.io.is_drained() {
             self.finish(id);
+        }
+    }
+
+    fn on_taken_from_prompt(&mut self, id: JobId) {
+        self.touch(id);
+        if let Some(job) = self.table.get_mut(id) {
+            job.taken_from_prompt = true;
         }
     }
 

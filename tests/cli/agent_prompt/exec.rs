@@ -5,7 +5,7 @@ use std::path::Path;
 use rustix::process::{Signal, kill_process};
 
 use super::Here;
-use crate::harness::{User, eventually, helper};
+use crate::harness::{Child, User, eventually, helper};
 
 /// Returns the words of a command that writes `first`, waits until a file is there, and writes `second`.
 fn waits_for(file: &Path, first: &str, second: &str) -> String {
@@ -145,6 +145,39 @@ fn a_command_of_the_prompt_survives_its_front_and_a_reload_and_its_output_goes_o
     screen.line("quit");
     screen.prompt();
     here.is_restored();
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn a_command_of_the_prompt_that_was_attached_to_is_left_to_that_controller_by_the_next_prompt() {
+    let here = Here::new("--no-time");
+    let screen = &here.terminal;
+    let file = screen.user.path("file");
+    screen.line(&waits_for(&file, r"before\n", "after"));
+    here.shows("| before");
+    let mut command = screen.user.command("udpctl");
+    command.args(["attach", &here.target]);
+    let mut attached = Child::start(command);
+    here.told("another controller has attached to it");
+    // It comes back to the next front only after the end of the command.
+    attached.signal(Signal::STOP);
+    replace_front(&here);
+    screen.user.udpagent(["reload"]).outcome();
+    std::fs::write(&file, "").unwrap();
+    eventually("the result", || {
+        let jobs = screen.user.udpctl(["jobs", &here.target]).outcome();
+        String::from_utf8_lossy(&jobs.stdout).contains("exited with status 0")
+    });
+    attached.signal(Signal::CONT);
+    let (status, stderr) = attached.wait();
+    assert!(status.success(), "{stderr}");
+    assert_eq!(attached.stdout_seen(), ["after"]);
+    let shown = screen.screen();
+    assert!(!shown.contains("| after"), "{shown}");
+    assert_eq!(shown.matches("/exec sh: lost").count(), 1, "{shown}");
+    here.is_ready();
+    screen.line("quit");
+    screen.prompt();
 }
 
 #[test]

@@ -134,6 +134,7 @@ impl Supervisor {
             stdin_eof: job.stdin_eof,
             cause: job.cause,
             picture: None,
+            taken_from_prompt: false,
         };
         self.jobs.iter().map(job).collect()
     }
@@ -393,6 +394,10 @@ impl Processes for Handle {
     }
 
     fn keep_picture(&mut self, _: JobId, _: u64, _: Window, _: Vec<u8>) {}
+
+    fn take_from_prompt(&mut self, _: JobId) {
+        unreachable!("no agent here has a prompt");
+    }
 
     fn detach(&mut self, id: JobId) {
         self.0.borrow_mut().jobs.remove(&id);

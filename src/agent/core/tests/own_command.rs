@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::harness::*;
-use crate::agent::access::Denied;
-use crate::agent::core::{is_own, own_address};
+use crate::agent::access::{Denied, own_address};
+use crate::agent::core::is_own;
 use crate::agent::jobs::{self, Exit, JobId, Output, Phase, Status};
 use crate::agent::own_command::{OwnCommand, ToShow};
 use crate::crypto::PublicKey;
@@ -203,14 +203,15 @@ fn another_controller_that_attaches_takes_the_command_of_the_prompt_over() {
     shown(&mut harness, &mut own);
     let alice = SessionHandle(1 << 63);
     assert!(is_own(SESSION) && !is_own(alice));
+    let remote = std::net::SocketAddr::from(([127, 0, 0, 1], 4444)).into();
     harness.service.on_session_event(
         harness.now,
         Event::Accepted {
             session: alice,
             key: ALICE,
-            remote: own_address(),
+            remote,
             invite: None,
-            reset: Box::new(ResetRecord::for_test(own_address())),
+            reset: Box::new(ResetRecord::for_test(remote)),
         },
     );
     let stream = StreamId::new(CallId(0), Lane::Control);
@@ -240,4 +241,9 @@ fn another_controller_that_attaches_takes_the_command_of_the_prompt_over() {
     );
     assert!(own.is_over());
     assert!(harness.service.processes().ended.is_empty());
+    // What this controller has not consumed belongs to it, also before it has come back to another front.
+    harness.crash(jobs::Config::default());
+    assert!(harness.service.own_requests().is_empty());
+    harness.crash(jobs::Config::default());
+    assert!(harness.service.own_requests().is_empty());
 }

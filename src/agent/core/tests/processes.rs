@@ -33,6 +33,7 @@ pub struct FakeProcesses {
     pub signals: Vec<(JobId, i32)>,
     pub windows: Vec<(JobId, Window)>,
     pub pictures: HashMap<JobId, (u64, Window, Vec<u8>)>,
+    pub taken_from_prompt: HashSet<JobId>,
     pub forgotten: Vec<JobId>,
     pub left: Vec<JobId>,
     pub shut: Vec<(JobId, Output)>,
@@ -64,6 +65,7 @@ impl FakeProcesses {
             stdin_eof,
             cause: cause.map(|cause| cause.1),
             picture: self.pictures.get(&job).cloned(),
+            taken_from_prompt: self.taken_from_prompt.contains(&job),
         }
     }
 
@@ -151,6 +153,10 @@ impl Processes for FakeProcesses {
 
     fn keep_picture(&mut self, job: JobId, offset: u64, size: Window, picture: Vec<u8>) {
         self.pictures.insert(job, (offset, size, picture));
+    }
+
+    fn take_from_prompt(&mut self, job: JobId) {
+        assert!(self.taken_from_prompt.insert(job), "taken anew");
     }
 
     fn forget(&mut self, job: JobId) {

@@ -239,6 +239,7 @@ fn restored_job(state: JobState, child: Option<Child>, io: ChildIo) -> Job {
         picture: state
             .picture
             .map(|(offset, window, bytes)| (offset, window, bytes.0)),
+        taken_from_prompt: state.taken_from_prompt,
         draining: state.draining,
         killed: state.killed,
         ending: state.ending.is_some(),

@@ -95,6 +95,7 @@ impl Supervisor {
                 .picture
                 .clone()
                 .map(|(offset, window, bytes)| (offset, window, Octets(bytes))),
+            taken_from_prompt: job.taken_from_prompt,
             draining: job.draining,
             killed: job.killed,
             ending: self.endings.to_parts(&id),

@@ -132,6 +132,9 @@ pub struct JobState {
     pub pending_force: Option<Force>,
     /// Last picture of its terminal.
     pub picture: Option<(u64, Window, Octets)>,
+    /// True if it was requested at the prompt and another controller has attached to it.
+    #[serde(default)]
+    pub taken_from_prompt: bool,
     /// Its outputs are read after the end of the leader.
     pub draining: Option<Draining>,
     /// Reason for which its child was killed before it had executed its program.
