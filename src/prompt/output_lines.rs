@@ -51,7 +51,7 @@ impl OutputLines {
             return Vec::new();
         }
         if self.is_full() {
-            self.hidden += length as u64;
+            self.hide(output, 0);
             return Vec::new();
         }
         vec![self.take(output, length)]
@@ -60,6 +60,13 @@ impl OutputLines {
     /// Returns the number of bytes that are in no line.
     pub const fn hidden(&self) -> u64 {
         self.hidden
+    }
+
+    /// Counts bytes of an output as not shown, after those that are held.
+    fn hide(&mut self, output: Output, bytes: usize) {
+        let partial = &mut self.partial[output as usize];
+        self.hidden += (partial.len() + bytes) as u64;
+        partial.clear();
     }
 
     const fn is_full(&self) -> bool {
@@ -123,5 +130,17 @@ mod tests {
         assert!((OUTPUT..OUTPUT + OUTPUT_LINE).contains(&bytes));
         lines.finish(Output::Stdout);
         assert_eq!(lines.hidden(), (endless.len() - bytes) as u64);
+    }
+
+    #[test]
+    fn the_beginning_of_a_line_that_is_not_shown_is_counted_once_and_not_held() {
+        let mut lines = OutputLines::default();
+        lines.push(Output::Stderr, b"half");
+        lines.push(Output::Stdout, &b"y\n".repeat(OUTPUT_LINES));
+        assert_eq!(lines.held(Output::Stderr), 4);
+        for _ in 0..2 {
+            assert_eq!(lines.finish(Output::Stderr), [] as [&[u8]; 0]);
+            assert_eq!((lines.held(Output::Stderr), lines.hidden()), (0, 4));
+        }
     }
 }
