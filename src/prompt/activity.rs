@@ -9,14 +9,29 @@ use std::time::Instant;
 use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
 use nix::sys::signal::Signal;
 
+/// Question in the place of the prompt. Two with the same text differ.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Question {
+    pub text: &'static str,
+    number: u64,
+}
+
+/// The line that is edited.
+#[derive(Clone, Copy, Debug)]
+struct Editing {
+    thread: Pthread,
+    /// Question that was open when the line began, and is shown in front of it.
+    shown: Option<Question>,
+}
+
 /// Activity at a prompt.
 #[derive(Clone, Default, Debug)]
 pub struct Activity(Arc<Inner>);
 
 #[derive(Default, Debug)]
 struct Inner {
-    /// Thread of the editor while that has the terminal.
-    editing: Mutex<Option<Pthread>>,
+    /// Line that is edited while the editor has the terminal.
+    editing: Mutex<Option<Editing>>,
     /// Number of times that the editor has written rows which stay on the screen.
     rows: AtomicU64,
     last_key: Mutex<Option<Instant>>,
@@ -24,7 +39,9 @@ struct Inner {
     is_empty: AtomicBool,
     /// Line that was finished last.
     finished: Mutex<String>,
-    question: Mutex<Option<&'static str>>,
+    question: Mutex<Option<Question>>,
+    /// Number of questions so far.
+    questions: AtomicU64,
     /// Rows of the line above that of the cursor, and above the last one.
     extent: Mutex<(usize, usize)>,
 }
@@ -56,9 +73,25 @@ impl Activity {
         self.0.rows.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Notes that the editor takes the terminal, or returns it. The editor calls it in its thread.
-    pub fn set_editing(&self, is_editing: bool) {
-        *self.editing_slot() = is_editing.then(pthread_self);
+    /// Notes that the editor takes the terminal. The editor calls it in its thread. Returns the question that is open, for
+    /// the place of the prompt.
+    pub fn begin_editing(&self) -> Option<Question> {
+        let mut editing = self.editing_slot();
+        let shown = self.question();
+        let thread = pthread_self();
+        *editing = Some(Editing { thread, shown });
+        shown
+    }
+
+    /// Notes that the editor returns the terminal.
+    pub fn end_editing(&self) {
+        *self.editing_slot() = None;
+    }
+
+    /// Returns true while a line is edited that has begun before the question was opened or withdrawn.
+    pub fn is_outdated(&self) -> bool {
+        let editing = self.editing_slot();
+        editing.is_some_and(|editing| editing.shown != self.question())
     }
 
     /// Returns true while the line editor has the terminal.
@@ -70,8 +103,8 @@ impl Activity {
     /// takes no line to show.
     pub fn wake(&self) {
         // While it is locked, the thread is in the editor.
-        if let Some(thread) = *self.editing_slot() {
-            let _ = pthread_kill(thread, Signal::SIGWINCH);
+        if let Some(editing) = &*self.editing_slot() {
+            let _ = pthread_kill(editing.thread, Signal::SIGWINCH);
         }
     }
 
@@ -90,14 +123,14 @@ impl Activity {
         }
     }
 
-    /// Opens a question, whose text takes the place of the prompt from the next line on, or withdraws it. A line that is
-    /// typed meanwhile is its answer.
-    pub fn set_question(&self, question: Option<&'static str>) {
-        *self.question_slot() = question;
+    /// Opens a question, whose text takes the place of the prompt from the next line on, or withdraws it.
+    pub fn set_question(&self, text: Option<&'static str>) {
+        let number = self.0.questions.fetch_add(1, Ordering::SeqCst);
+        *self.question_slot() = text.map(|text| Question { text, number });
     }
 
     /// Returns the question that is open.
-    pub fn question(&self) -> Option<&'static str> {
+    pub fn question(&self) -> Option<Question> {
         *self.question_slot()
     }
 
@@ -118,7 +151,7 @@ impl Activity {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn editing_slot(&self) -> std::sync::MutexGuard<'_, Option<Pthread>> {
+    fn editing_slot(&self) -> std::sync::MutexGuard<'_, Option<Editing>> {
         self.0
             .editing
             .lock()
@@ -129,7 +162,7 @@ impl Activity {
         self.0.extent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn question_slot(&self) -> std::sync::MutexGuard<'_, Option<&'static str>> {
+    fn question_slot(&self) -> std::sync::MutexGuard<'_, Option<Question>> {
         self.0
             .question
             .lock()
@@ -141,5 +174,30 @@ impl Activity {
             .last_key
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_shows_the_question_that_was_open_when_it_began() {
+        let activity = Activity::default();
+        assert_eq!(activity.begin_editing(), None);
+        assert!(!activity.is_outdated());
+        activity.set_question(Some("stay?"));
+        assert!(activity.is_outdated());
+        activity.end_editing();
+        assert!(!activity.is_outdated());
+        let first = activity.begin_editing();
+        assert_eq!(first.unwrap().text, "stay?");
+        assert!(!activity.is_outdated());
+        activity.set_question(None);
+        assert!(activity.is_outdated());
+        // Another question with the same text is not the one that was answered.
+        activity.set_question(Some("stay?"));
+        assert!(activity.is_outdated());
+        assert_ne!(activity.question(), first);
     }
 }

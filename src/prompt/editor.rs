@@ -15,7 +15,7 @@ use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{CompletionType, Config, Editor, ExternalPrinter};
 
-use super::activity::Activity;
+use super::activity::{Activity, Question};
 use super::command::{self, Typed};
 use super::completion::{Members, PromptHelper};
 use super::limits;
@@ -109,7 +109,7 @@ pub fn open_editor(
 /// Reads lines until the end of input, an interruption or an error.
 pub fn read_prompt(editor: &mut LineEditor, activity: &Activity, typed: &Sender<Typed>) {
     loop {
-        for next in editor.read(activity) {
+        for next in editor.read(activity).0 {
             let last = !matches!(next, Typed::Line(_) | Typed::Command(_) | Typed::Unknown(_));
             if typed.send(next).is_err() || last {
                 return;
@@ -126,21 +126,20 @@ impl LineEditor {
     }
 
     /// Reads the next line, or several that a terminal has passed as one text; none if it is blank, or goes on after a byte that
-    /// is not UTF-8.
-    pub fn read(&mut self, activity: &Activity) -> Vec<Typed> {
-        activity.set_editing(true);
+    /// is not UTF-8. Returns also the question that was shown in the place of the prompt.
+    pub fn read(&mut self, activity: &Activity) -> (Vec<Typed>, Option<Question>) {
+        let shown = activity.begin_editing();
         let (before, behind) = std::mem::take(&mut self.kept);
-        let question = activity.question();
-        let prompt = question.unwrap_or(self.prompt);
+        let prompt = shown.map_or(self.prompt, |question| question.text);
         if let Some(helper) = self.editor.helper() {
             helper.rows.begin(prompt);
         }
         let line = self
             .editor
             .readline_with_initial(prompt, (&before, &behind));
-        activity.set_editing(false);
+        activity.end_editing();
         activity.on_rows();
-        match line {
+        let typed = match line {
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
                 note("what is not UTF-8 is left out; the line goes on");
                 self.kept = self.take_line();
@@ -150,7 +149,7 @@ impl LineEditor {
                 self.take_line();
                 activity.on_line(&text);
                 // An answer is not typed again.
-                if question.or_else(|| activity.question()).is_none() {
+                if shown.or_else(|| activity.question()).is_none() {
                     self.remember(&text);
                 }
                 parse(&text)
@@ -158,7 +157,8 @@ impl LineEditor {
             Err(ReadlineError::Eof) => vec![Typed::Leave],
             Err(ReadlineError::Interrupted) => vec![Typed::Interrupted],
             Err(error) => vec![Typed::Failed(error.to_string())],
-        }
+        };
+        (typed, shown)
     }
 
     /// Adds what was typed to the history, line by line.

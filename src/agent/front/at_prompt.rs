@@ -12,6 +12,7 @@ use crate::agent::ipc::ToSupervisor;
 use crate::agent::switch::Switch;
 use crate::escape;
 use crate::message::limits::{CHAT_TEXT, MEMBER_NAME, NAME};
+use crate::prompt::activity::Question;
 use crate::prompt::command::{self, Command, Typed};
 use crate::prompt::paste::Decision;
 use crate::time::Instant;
@@ -47,6 +48,37 @@ impl Answer {
     }
 }
 
+/// Meaning of a line at the prompt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Meaning {
+    /// Messages and commands of the chat.
+    Chat,
+    /// Answer to the open question; `None` if it is not one of those that the question names.
+    Answer(Option<Answer>),
+    /// Answer to a question that is not open any more.
+    Late,
+    /// A blank or interrupted line at a question.
+    Nothing,
+}
+
+impl Meaning {
+    /// Returns the meaning of a line in front of which `shown` was, while `open` is open. Only a line in front of which the
+    /// open question was can end anything.
+    fn of(typed: &[Typed], shown: Option<Question>, open: Option<Question>) -> Self {
+        let answer = Answer::of(typed);
+        let is_interrupted = matches!(typed, [Typed::Interrupted]);
+        match (shown, open) {
+            (None, None) => Self::Chat,
+            (Some(_), Some(_)) if shown == open && !is_interrupted => Self::Answer(answer),
+            _ if is_interrupted || typed.is_empty() => Self::Nothing,
+            (Some(_), _) => Self::Late,
+            // The question was opened while the line was typed.
+            (None, Some(_)) if answer.is_some() || typed == [Typed::Leave] => Self::Answer(None),
+            (None, Some(_)) => Self::Chat,
+        }
+    }
+}
+
 impl Thread {
     /// Processes what was typed at the prompt.
     pub(super) fn take_lines_of_prompt(&mut self, now: Instant) {
@@ -61,23 +93,32 @@ impl Thread {
         {
             printer.redraw();
         }
-        if let Some(Input { typed, is_answer }) = prompt.take() {
+        // Before a line is taken that may answer it.
+        if prompt.is_asked() && self.service.commands_ending_with_agent().is_empty() {
+            self.withdraw(&prompt);
+        }
+        if let Some(Input { typed, shown }) = prompt.take() {
             for line in prompt.kept() {
                 self.service.processes().send(&ToSupervisor::Typed(line));
             }
-            if is_answer || prompt.is_asked() {
-                let stays = self.on_answer(&prompt, &typed);
-                if !stays {
-                    // Dropping the prompt restores the terminal.
-                    return;
-                }
-            } else {
-                for typed in typed {
-                    if matches!(typed, Typed::Failed(_)) {
-                        return self.leave_prompt(prompt);
+            match Meaning::of(&typed, shown, prompt.question()) {
+                Meaning::Answer(answer) => {
+                    let stays = self.on_answer(&prompt, answer);
+                    if !stays {
+                        // Dropping the prompt restores the terminal.
+                        return;
                     }
-                    let decision = prompt.paste.push(Moment::now(), typed);
-                    self.on_decision(&prompt, decision);
+                }
+                Meaning::Late => self.note("not sent: it was typed as an answer".into()),
+                Meaning::Nothing => {}
+                Meaning::Chat => {
+                    for typed in typed {
+                        if matches!(typed, Typed::Failed(_)) {
+                            return self.leave_prompt(prompt);
+                        }
+                        let decision = prompt.paste.push(Moment::now(), typed);
+                        self.on_decision(&prompt, decision);
+                    }
                 }
             }
             self.on_ready(now, &mut prompt);
@@ -88,9 +129,7 @@ impl Thread {
             self.on_decision(&prompt, decision);
             self.on_ready(now, &mut prompt);
         }
-        if prompt.is_asked() && self.service.commands_ending_with_agent().is_empty() {
-            self.withdraw(&prompt);
-        }
+        prompt.show_question();
         self.prompt = Some(prompt);
         self.execute_commands();
     }
@@ -102,7 +141,9 @@ impl Thread {
         };
         // An answer to the question is no message.
         let is_asked = prompt.is_asked();
-        let input = prompt.take().filter(|input| !input.is_answer && !is_asked);
+        let input = prompt
+            .take()
+            .filter(|input| input.shown.is_none() && !is_asked);
         for typed in input.into_iter().flat_map(|input| input.typed) {
             prompt.paste.push(Moment::now(), typed);
         }
@@ -280,9 +321,9 @@ impl Thread {
         Some(format!("{are}: {}{more}", named.join("; ")))
     }
 
-    /// Handles a line after the question. Returns false if the user leaves the prompt.
-    fn on_answer(&mut self, prompt: &Prompt, typed: &[Typed]) -> bool {
-        match Answer::of(typed) {
+    /// Handles an answer to the open question. Returns false if the user leaves the prompt.
+    fn on_answer(&mut self, prompt: &Prompt, answer: Option<Answer>) -> bool {
+        match answer {
             Some(Answer::End) => {
                 prompt.set_question(None);
                 self.service.processes().send(&ToSupervisor::ShutDown);
@@ -298,10 +339,6 @@ impl Thread {
                 prompt.set_question(None);
                 self.service.processes().send(&ToSupervisor::Stays);
                 self.note("the agent goes on".into());
-            }
-            None if matches!(typed, [Typed::Interrupted]) => {}
-            None if !prompt.is_asked() => {
-                self.note("not sent: it was typed as an answer".into());
             }
             None => self.note(
                 "type end to end them and the agent, leave to close this prompt, or stay".into(),
@@ -328,6 +365,7 @@ impl Thread {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prompt::activity::Activity;
 
     #[test]
     fn only_the_whole_word_ends_commands_and_an_empty_line_stays() {
@@ -342,5 +380,42 @@ mod tests {
         assert_eq!(Answer::of(&[Typed::Leave]), None);
         let two = [Typed::Line("end".into()), Typed::Line("end".into())];
         assert_eq!(Answer::of(&two), None);
+    }
+
+    #[test]
+    fn only_an_answer_to_the_open_question_ends_anything() {
+        let activity = Activity::default();
+        let ask = || {
+            activity.set_question(Some(QUESTION));
+            activity.question()
+        };
+        let (earlier, open) = (ask(), ask());
+        let line = |text: &str| [Typed::Line(text.into())];
+        let (end, hello) = (line("end"), line("hello"));
+        let answer = Meaning::Answer(Some(Answer::End));
+        assert_eq!(Meaning::of(&end, open, open), answer);
+        assert_eq!(Meaning::of(&hello, open, open), Meaning::Answer(None));
+        let stays = Meaning::Answer(Some(Answer::Stay));
+        assert_eq!(Meaning::of(&[], open, open), stays);
+        let interrupted = [Typed::Interrupted];
+        assert_eq!(Meaning::of(&interrupted, open, open), Meaning::Nothing);
+        // The question was withdrawn, or another one was opened.
+        for now in [None, open] {
+            for typed in [&end, &hello, &line("leave"), &[Typed::Leave]] {
+                assert_eq!(Meaning::of(typed, earlier, now), Meaning::Late);
+            }
+            for typed in [&[][..], &interrupted] {
+                assert_eq!(Meaning::of(typed, earlier, now), Meaning::Nothing);
+            }
+        }
+        // The question was opened while the line was typed.
+        assert_eq!(Meaning::of(&end, None, open), Meaning::Answer(None));
+        assert_eq!(
+            Meaning::of(&[Typed::Leave], None, open),
+            Meaning::Answer(None)
+        );
+        assert_eq!(Meaning::of(&interrupted, None, open), Meaning::Nothing);
+        assert_eq!(Meaning::of(&hello, None, open), Meaning::Chat);
+        assert_eq!(Meaning::of(&end, None, None), Meaning::Chat);
     }
 }

@@ -29,5 +29,9 @@ pub const NAMED_COMMANDS: usize = 3;
 /// Bytes of each of them.
 pub const NAMED_COMMAND: usize = 60;
 
+/// Time after which a line that shows another question than the open one is interrupted again: no person types an answer
+/// in it.
+pub const INTERRUPT_AGAIN: Duration = Duration::from_millis(50);
+
 /// Time for the supervisor to send what a front needs at its start.
 pub const SETUP: Duration = Duration::from_secs(10);

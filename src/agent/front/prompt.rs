@@ -16,12 +16,13 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::ExternalPrinter;
 use signal_hook::consts::{SIGCONT, SIGINT, SIGURG};
 
+use super::limits::INTERRUPT_AGAIN;
 use super::terminal::{BACKGROUND, REDRAW};
 use crate::agent::config::LogFormat;
 use crate::agent::ipc::Setup;
 use crate::agent::limits;
 use crate::agent::switch::Switch;
-use crate::prompt::activity::Activity;
+use crate::prompt::activity::{Activity, Question};
 use crate::prompt::command::Typed;
 use crate::prompt::completion::Members;
 use crate::prompt::editing_mode::EditingMode;
@@ -124,6 +125,7 @@ impl Prepared {
             kept: self.kept,
             mode: EditingMode::of_terminal(self.activity.clone())?,
             next_check: None,
+            next_interrupt: None,
             continued: self.continued,
             overwritten: self.overwritten,
             typed,
@@ -145,8 +147,8 @@ impl Prepared {
 /// What was typed as one line.
 pub struct Input {
     pub typed: Vec<Typed>,
-    /// True if a question was open when the line began: it is an answer, also if the question was withdrawn meanwhile.
-    pub is_answer: bool,
+    /// Question that was shown in front of it. It may be withdrawn meanwhile.
+    pub shown: Option<Question>,
 }
 
 /// Reads lines until the prompt is dropped, or nothing more can be read.
@@ -158,14 +160,13 @@ fn read(
     wake: &impl Fn(),
 ) {
     loop {
-        let is_answer = activity.question().is_some();
-        let mut typed = editor.read(activity);
+        let (mut typed, shown) = editor.read(activity);
         // A terminal that was closed has the end of input for ever; SIGHUP decides whether the agent ends.
         if typed == [Typed::Leave] && tcgetattr(stdin()).is_err() {
             typed = vec![Typed::Failed("the terminal was closed".into())];
         }
         let is_last = matches!(typed[..], [Typed::Failed(_)]);
-        if sender.send(Input { typed, is_answer }).is_err() {
+        if sender.send(Input { typed, shown }).is_err() {
             return;
         }
         wake();
@@ -189,6 +190,8 @@ pub struct Prompt {
     mode: EditingMode,
     /// Time at which the foreground is checked again, after SIGCONT in the background.
     next_check: Option<Instant>,
+    /// Time at which a line that shows another question than the open one is interrupted again.
+    next_interrupt: Option<Instant>,
     /// Set by SIGCONT: another program may have had the terminal. The signals interrupt the loop of the front.
     continued: Arc<AtomicBool>,
     /// Set by SIGURG: a line of the log was written in the place of the prompt.
@@ -204,15 +207,33 @@ impl Prompt {
         self.typed.try_recv().ok()
     }
 
-    /// Returns true if the user was asked about running commands and has not answered.
-    pub fn is_asked(&self) -> bool {
-        self.activity.question().is_some()
+    /// Returns the question about running commands, if the user has not answered.
+    pub fn question(&self) -> Option<Question> {
+        self.activity.question()
     }
 
-    /// Asks in the place of the prompt, or withdraws the question. What is being typed is dropped.
+    /// Returns true if the user was asked about running commands and has not answered.
+    pub fn is_asked(&self) -> bool {
+        self.question().is_some()
+    }
+
+    /// Asks in the place of the prompt, or withdraws the question.
     pub fn set_question(&self, question: Option<&'static str>) {
         self.activity.set_question(question);
-        self.interrupt();
+    }
+
+    /// Drops what is being typed if it shows another question than the open one, so that the next line shows that. Call it in
+    /// each turn: a signal that comes before the line editor has its handler has no effect.
+    pub fn show_question(&mut self) {
+        if !self.activity.is_outdated() {
+            self.next_interrupt = None;
+            return;
+        }
+        let now = Instant::now();
+        if self.next_interrupt.is_none_or(|at| at <= now) {
+            self.interrupt();
+            self.next_interrupt = Some(now + INTERRUPT_AGAIN);
+        }
     }
 
     /// Lets the line editor end the line that is being edited: for it, a signal of this process is Ctrl-C. Returns false if it
@@ -245,9 +266,10 @@ impl Prompt {
         let _ = self.proceed.try_send(());
     }
 
-    /// Returns the time at which lines that arrived at once are complete, or the foreground is checked.
+    /// Returns the time at which lines that arrived at once are complete, the foreground is checked, or a line is interrupted
+    /// again.
     pub fn deadline(&self) -> Option<Instant> {
-        let deadlines = [self.paste.deadline(), self.next_check];
+        let deadlines = [self.paste.deadline(), self.next_check, self.next_interrupt];
         deadlines.into_iter().flatten().min()
     }
 
