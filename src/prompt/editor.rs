@@ -126,7 +126,7 @@ impl LineEditor {
     }
 
     /// Reads the next line, or several that a terminal has passed as one text; none if it is blank, or goes on after a byte that
-    /// is not UTF-8. Returns also the question that was shown in the place of the prompt.
+    /// is not UTF-8 or a signal. Returns also the question that was shown in the place of the prompt.
     pub fn read(&mut self, activity: &Activity) -> (Vec<Typed>, Option<Question>) {
         let shown = activity.begin_editing();
         let (before, behind) = std::mem::take(&mut self.kept);
@@ -153,6 +153,11 @@ impl LineEditor {
                     self.remember(&text);
                 }
                 parse(&text)
+            }
+            // A signal in place of the key that Ctrl-V takes literally: only the Ctrl-V is dropped.
+            Err(ReadlineError::Signal(_)) => {
+                self.kept = self.take_line();
+                Vec::new()
             }
             Err(ReadlineError::Eof) => vec![Typed::Leave],
             Err(ReadlineError::Interrupted) => vec![Typed::Interrupted],

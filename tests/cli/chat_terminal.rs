@@ -112,6 +112,28 @@ fn lines_typed_while_a_stopped_agent_blocks_a_chat_wait_for_it() {
 
 #[test]
 #[ignore = "needs tmux"]
+fn a_signal_after_ctrl_v_keeps_the_line_and_the_chat() {
+    let (here, mut agent) = at_a_chat();
+    for (word, keys) in [("abc", &["C-c", "C-z"][..]), ("xyz", &["C-z"])] {
+        // One text, so that Ctrl-V is read once the line is shown: a signal discards what is not read.
+        here.tmux(&["send-keys", "-l", &format!("{word}\x16")]);
+        here.at(&format!("> {word}"));
+        here.keys(keys);
+        here.prompt();
+        here.line("fg");
+        here.at(&format!("> {word}"));
+        here.line(" goes on");
+        let said = format!("ann(owner): {word} goes on");
+        agent.child.stdout_line(|line| line == said);
+    }
+    here.keys(&["C-d"]);
+    here.prompt();
+    here.line("echo status $?");
+    here.shows("status 0");
+}
+
+#[test]
+#[ignore = "needs tmux"]
 fn every_line_typed_at_the_agent_is_a_message() {
     let here = Terminal::new();
     here.line("udpagent --bind 127.0.0.1:0 2>&1");
