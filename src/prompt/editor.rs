@@ -141,7 +141,8 @@ impl LineEditor {
         activity.on_rows();
         let typed = match line {
             Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                note("what is not UTF-8 is left out; the line goes on");
+                // The editor drops what it has read behind the byte, and all that it has of a marked paste.
+                note("what is not UTF-8 is left out; text pasted with it may be lost");
                 self.kept = self.take_line();
                 Vec::new()
             }

@@ -4,6 +4,9 @@ use std::net::UdpSocket;
 
 use crate::harness::{DEADLINE, Pty, User};
 
+/// Note about a byte that is not UTF-8.
+const LEFT_OUT: &str = "* what is not UTF-8 is left out; text pasted with it may be lost";
+
 /// Starts a chat with a peer, and waits for its prompt.
 fn at_a_prompt(user: &User) -> (Pty, UdpSocket) {
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -54,14 +57,35 @@ fn a_byte_that_is_not_utf8_at_the_prompt_is_left_out_and_the_chat_goes_on() {
     let user = User::new();
     let (mut here, peer) = at_a_prompt(&user);
     here.type_bytes(b"before \xff");
-    here.shows("* what is not UTF-8 is left out; the line goes on");
+    here.shows(LEFT_OUT);
     here.shows("(unverified) > before ");
     here.type_in("and behind\r");
     hears(&peer, "before and behind\n");
     // Nothing of a line that was sent is in the next one.
     here.shows("(unverified) > ");
     here.type_bytes(b"\xff");
-    here.shows("* what is not UTF-8 is left out; the line goes on");
+    here.shows(LEFT_OUT);
+    here.shows("(unverified) > ");
+    here.type_in("next\r");
+    hears(&peer, "next\n");
+    here.type_in("/quit\r");
+    assert_eq!(here.wait(), Some(0));
+}
+
+#[test]
+fn a_paste_with_a_byte_that_is_not_utf8_warns_that_text_of_it_may_be_lost() {
+    let user = User::new();
+    let (mut here, peer) = at_a_prompt(&user);
+    // The line editor drops what it has read behind the byte.
+    here.type_bytes(b"left \xff right\rsecond\rthird\r");
+    here.shows(LEFT_OUT);
+    here.shows("(unverified) > left ");
+    here.type_in("over\r");
+    hears(&peer, "left over\n");
+    here.shows("(unverified) > ");
+    // And also what is before it, where the terminal marks the paste.
+    here.type_bytes(b"\x1b[200~left \xff right\rsecond\x1b[201~");
+    here.shows(LEFT_OUT);
     here.shows("(unverified) > ");
     here.type_in("next\r");
     hears(&peer, "next\n");
