@@ -121,9 +121,9 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         self.jobs.processes()
     }
 
-    /// Returns the beginnings of the command lines that end with the agent, the oldest first.
+    /// Returns the jobs that end with the agent, with the beginnings of their command lines, the oldest first.
     #[must_use]
-    pub fn commands_ending_with_agent(&self) -> Vec<&[OsText]> {
+    pub fn commands_ending_with_agent(&self) -> Vec<(JobId, &[OsText])> {
         self.jobs.ending_with_agent()
     }
 

@@ -1,14 +1,16 @@
 //! Effects of what the agent's user types at the prompt.
 //!
-//! Not the prompt itself. Invariants: no command ends with the agent before its user was asked; what peers wrote is escaped
+//! Not the prompt itself. Invariants: no command ends with the agent before its user was asked about it; what peers wrote is escaped
 //! before it is shown.
 
+use std::collections::BTreeSet;
 use std::time::Instant as Moment;
 
 use super::limits;
 use super::prompt::{Input, Prompt};
 use super::thread::Thread;
 use crate::agent::ipc::ToSupervisor;
+use crate::agent::jobs::JobId;
 use crate::agent::switch::Switch;
 use crate::escape;
 use crate::message::limits::{CHAT_TEXT, MEMBER_NAME, NAME};
@@ -94,16 +96,14 @@ impl Thread {
             printer.redraw();
         }
         // Before a line is taken that may answer it.
-        if prompt.is_asked() && self.service.commands_ending_with_agent().is_empty() {
-            self.withdraw(&prompt);
-        }
+        self.withdraw_question(&mut prompt);
         if let Some(Input { typed, shown }) = prompt.take() {
             for line in prompt.kept() {
                 self.service.processes().send(&ToSupervisor::Typed(line));
             }
             match Meaning::of(&typed, shown, prompt.question()) {
                 Meaning::Answer(answer) => {
-                    let stays = self.on_answer(&prompt, answer);
+                    let stays = self.on_answer(&mut prompt, answer);
                     if !stays {
                         // Dropping the prompt restores the terminal.
                         return;
@@ -200,7 +200,7 @@ impl Thread {
                 }
                 Typed::Leave | Typed::End => self.quit(prompt),
                 // The supervisor has the signal, too, and ends the agent if nothing runs.
-                Typed::Interrupted if self.question().is_some() => self.quit(prompt),
+                Typed::Interrupted if !self.running().is_empty() => self.quit(prompt),
                 Typed::Interrupted | Typed::Failed(_) => {}
             }
         }
@@ -273,41 +273,65 @@ impl Thread {
 
     /// Handles Ctrl-C at the prompt, unless the line editor had it first.
     pub(super) fn on_interrupted(&mut self) {
-        if let Some(prompt) = self.prompt.take() {
+        if let Some(mut prompt) = self.prompt.take() {
             if !prompt.is_asked() {
-                self.quit(&prompt);
+                self.quit(&mut prompt);
             }
             self.prompt = Some(prompt);
         }
     }
 
     /// Ends the agent, or asks first if commands would end with it.
-    fn quit(&mut self, prompt: &Prompt) {
-        let Some(question) = self.question() else {
+    fn quit(&mut self, prompt: &mut Prompt) {
+        let running = self.running();
+        let Some(question) = self.question(prompt.asked()) else {
             return self.service.processes().send(&ToSupervisor::ShutDown);
         };
         self.note(question);
-        prompt.set_question(Some(QUESTION));
+        prompt.ask(QUESTION, running);
+    }
+
+    /// Returns the commands that would end with the agent.
+    fn running(&self) -> BTreeSet<JobId> {
+        let commands = self.service.commands_ending_with_agent();
+        commands.into_iter().map(|(id, _)| id).collect()
     }
 
     /// Withdraws the question, once nothing runs that it is about.
-    fn withdraw(&mut self, prompt: &Prompt) {
-        self.note("no command is running any more; the agent goes on".into());
-        prompt.set_question(None);
+    fn withdraw_question(&mut self, prompt: &mut Prompt) {
+        if !prompt.is_asked() {
+            return;
+        }
+        let running = self.running();
+        if !running.is_disjoint(prompt.asked()) {
+            return;
+        }
+        let ended = if running.is_empty() {
+            "no command is running any more"
+        } else {
+            "the commands of the question have ended"
+        };
+        self.note(format!("{ended}; the agent goes on"));
+        prompt.close_question();
         self.service.processes().send(&ToSupervisor::Stays);
     }
 
-    /// Returns the words before the question about running commands, if there are any that end with the agent.
-    fn question(&self) -> Option<String> {
-        let commands = self.service.commands_ending_with_agent();
+    /// Returns the words before the question about running commands, if there are any that end with the agent. The user was
+    /// asked about those in `asked` before: they are named behind the others.
+    fn question(&self, asked: &BTreeSet<JobId>) -> Option<String> {
+        let mut commands = self.service.commands_ending_with_agent();
+        commands.sort_by_key(|(id, _)| asked.contains(id));
         let count = commands.len();
-        let named = commands.iter().take(limits::NAMED_COMMANDS).map(|words| {
-            let words: Vec<_> = words
-                .iter()
-                .map(|word| word.as_os_str().as_encoded_bytes())
-                .collect();
-            escape::line(&words.join(&b' '), limits::NAMED_COMMAND).into_owned()
-        });
+        let named = commands
+            .iter()
+            .take(limits::NAMED_COMMANDS)
+            .map(|(_, words)| {
+                let words: Vec<_> = words
+                    .iter()
+                    .map(|word| word.as_os_str().as_encoded_bytes())
+                    .collect();
+                escape::line(&words.join(&b' '), limits::NAMED_COMMAND).into_owned()
+            });
         let named: Vec<_> = named.collect();
         let more = match count - named.len() {
             0 => String::new(),
@@ -322,10 +346,12 @@ impl Thread {
     }
 
     /// Handles an answer to the open question. Returns false if the user leaves the prompt.
-    fn on_answer(&mut self, prompt: &Prompt, answer: Option<Answer>) -> bool {
+    fn on_answer(&mut self, prompt: &mut Prompt, answer: Option<Answer>) -> bool {
         match answer {
+            // Others have begun since.
+            Some(Answer::End) if !self.running().is_subset(prompt.asked()) => self.quit(prompt),
             Some(Answer::End) => {
-                prompt.set_question(None);
+                prompt.close_question();
                 self.service.processes().send(&ToSupervisor::ShutDown);
             }
             Some(Answer::Leave) => {
@@ -336,7 +362,7 @@ impl Thread {
                 return false;
             }
             Some(Answer::Stay) => {
-                prompt.set_question(None);
+                prompt.close_question();
                 self.service.processes().send(&ToSupervisor::Stays);
                 self.note("the agent goes on".into());
             }

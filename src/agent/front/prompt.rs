@@ -3,6 +3,7 @@
 //! Not the effects of what is typed. Invariants: the terminal has its former mode when the prompt is dropped; the thread
 //! reads a line only after the one before was processed, so that none is read once the user has left.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +21,7 @@ use super::limits::INTERRUPT_AGAIN;
 use super::terminal::{BACKGROUND, REDRAW};
 use crate::agent::config::LogFormat;
 use crate::agent::ipc::Setup;
+use crate::agent::jobs::JobId;
 use crate::agent::limits;
 use crate::agent::switch::Switch;
 use crate::prompt::activity::{Activity, Question};
@@ -126,6 +128,7 @@ impl Prepared {
             mode: EditingMode::of_terminal(self.activity.clone())?,
             next_check: None,
             next_interrupt: None,
+            asked: BTreeSet::new(),
             continued: self.continued,
             overwritten: self.overwritten,
             typed,
@@ -192,6 +195,8 @@ pub struct Prompt {
     next_check: Option<Instant>,
     /// Time at which a line that shows another question than the open one is interrupted again.
     next_interrupt: Option<Instant>,
+    /// Jobs that the open question is about.
+    asked: BTreeSet<JobId>,
     /// Set by SIGCONT: another program may have had the terminal. The signals interrupt the loop of the front.
     continued: Arc<AtomicBool>,
     /// Set by SIGURG: a line of the log was written in the place of the prompt.
@@ -217,9 +222,21 @@ impl Prompt {
         self.question().is_some()
     }
 
-    /// Asks in the place of the prompt, or withdraws the question.
-    pub fn set_question(&self, question: Option<&'static str>) {
-        self.activity.set_question(question);
+    /// Jobs that the open question is about.
+    pub const fn asked(&self) -> &BTreeSet<JobId> {
+        &self.asked
+    }
+
+    /// Asks about jobs in the place of the prompt.
+    pub fn ask(&mut self, question: &'static str, about: BTreeSet<JobId>) {
+        self.asked = about;
+        self.activity.set_question(Some(question));
+    }
+
+    /// Closes the question.
+    pub fn close_question(&mut self) {
+        self.asked.clear();
+        self.activity.set_question(None);
     }
 
     /// Drops what is being typed if it shows another question than the open one, so that the next line shows that. Call it in

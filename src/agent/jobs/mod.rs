@@ -172,15 +172,15 @@ impl<P: Processes> Jobs<P> {
         self.table.unfinished()
     }
 
-    /// Returns the beginnings of the command lines of the jobs that end with the agent, the oldest first.
-    pub fn ending_with_agent(&self) -> Vec<&[OsText]> {
+    /// Returns the jobs that end with the agent, with the beginnings of their command lines, the oldest first.
+    pub fn ending_with_agent(&self) -> Vec<(JobId, &[OsText])> {
         if self.config.on_shutdown == OnShutdown::Detach {
             return Vec::new();
         }
         let running = self.table.iter().filter(|(_, job)| job.is_running());
-        let mut running: Vec<_> = running.collect();
+        let mut running: Vec<_> = running.map(|(id, job)| (id, &job.argv[..])).collect();
         running.sort_unstable_by_key(|&(id, _)| id);
-        running.into_iter().map(|(_, job)| &job.argv[..]).collect()
+        running
     }
 
     /// Returns the next note for the log.

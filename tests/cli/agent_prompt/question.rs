@@ -71,3 +71,32 @@ fn the_question_is_withdrawn_when_the_last_command_ends() {
     screen.prompt();
     here.is_restored();
 }
+
+#[test]
+#[ignore = "needs tmux"]
+fn an_answer_ends_no_command_that_the_question_did_not_name() {
+    let (here, gate) = with_a_command();
+    let screen = &here.terminal;
+    let wait = format!(": <{}", gate.display());
+    let mut first = here.runs(&["sh", "-c", &wait]);
+    screen.line("quit");
+    screen.at("end / leave / stay?");
+    let mut second = here.runs(&["sleep", "605"]);
+    std::fs::File::create(&gate).unwrap();
+    assert!(first.wait().0.success());
+    here.told("* the commands of the question have ended; the agent goes on");
+    here.typed("");
+    screen.line("quit");
+    screen.at("end / leave / stay?");
+    let mut third = here.runs(&["sleep", "606"]);
+    screen.line("end");
+    // The new one first.
+    here.told("* 2 commands are running and end with the agent: sh -c echo runs; exec \"$@\" sh sleep 606; sh -c");
+    screen.at("end / leave / stay?");
+    assert!(second.is_running() && third.is_running());
+    screen.line("end");
+    screen.prompt();
+    here.is_restored();
+    assert!(!second.wait().0.success());
+    assert!(!third.wait().0.success());
+}
