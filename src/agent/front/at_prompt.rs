@@ -61,6 +61,8 @@ enum Meaning {
     Late,
     /// A blank or interrupted line at a question.
     Nothing,
+    /// The end of all reading: nobody can answer.
+    Failed,
 }
 
 impl Meaning {
@@ -70,6 +72,7 @@ impl Meaning {
         let answer = Answer::of(typed);
         let is_interrupted = matches!(typed, [Typed::Interrupted]);
         match (shown, open) {
+            _ if matches!(typed, [Typed::Failed(_)]) => Self::Failed,
             (None, None) => Self::Chat,
             (Some(_), Some(_)) if shown == open && !is_interrupted => Self::Answer(answer),
             _ if is_interrupted || typed.is_empty() => Self::Nothing,
@@ -102,6 +105,7 @@ impl Thread {
                 self.service.processes().send(&ToSupervisor::Typed(line));
             }
             match Meaning::of(&typed, shown, prompt.question()) {
+                Meaning::Failed => return self.leave_prompt(prompt),
                 Meaning::Answer(answer) => {
                     let stays = self.on_answer(&mut prompt, answer);
                     if !stays {
@@ -113,9 +117,6 @@ impl Thread {
                 Meaning::Nothing => {}
                 Meaning::Chat => {
                     for typed in typed {
-                        if matches!(typed, Typed::Failed(_)) {
-                            return self.leave_prompt(prompt);
-                        }
                         let decision = prompt.paste.push(Moment::now(), typed);
                         self.on_decision(&prompt, decision);
                     }
@@ -373,7 +374,11 @@ impl Thread {
         true
     }
 
-    fn leave_prompt(&mut self, prompt: Prompt) {
+    fn leave_prompt(&mut self, mut prompt: Prompt) {
+        if prompt.is_asked() {
+            prompt.close_question();
+            self.service.processes().send(&ToSupervisor::Stays);
+        }
         drop(prompt);
         self.service
             .processes()
@@ -433,6 +438,11 @@ mod tests {
             for typed in [&[][..], &interrupted] {
                 assert_eq!(Meaning::of(typed, earlier, now), Meaning::Nothing);
             }
+        }
+        // Nothing reads an answer any more.
+        for (shown, now) in [(None, None), (None, open), (open, open), (open, None)] {
+            let failed = [Typed::Failed("gone".into())];
+            assert_eq!(Meaning::of(&failed, shown, now), Meaning::Failed);
         }
         // The question was opened while the line was typed.
         assert_eq!(Meaning::of(&end, None, open), Meaning::Answer(None));
