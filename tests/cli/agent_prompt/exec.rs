@@ -98,7 +98,8 @@ fn exec_at_the_agent_goes_on_beside_chat_and_sessions_is_bounded_and_is_canceled
     assert!(!String::from_utf8_lossy(&jobs.stdout).contains("yes"));
     screen.line("/exec sleep 605");
     screen.line("quit");
-    here.told("* 1 command is running and ends with the agent: sleep 605. end / leave / stay?");
+    here.told("* 1 command is running and ends with the agent: sleep 605");
+    screen.at("end / leave / stay?");
     screen.line("stay");
     here.told("* the agent goes on");
     screen.keys(&["C-d"]);
