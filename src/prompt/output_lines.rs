@@ -19,22 +19,27 @@ impl OutputLines {
     /// Takes the next bytes of an output. Returns the lines that have ended, without their ends.
     pub fn push(&mut self, output: Output, data: &[u8]) -> Vec<Vec<u8>> {
         let mut ended = Vec::new();
-        for piece in data.split_inclusive(|&byte| byte == b'\n') {
-            let mut rest = piece;
-            while !rest.is_empty() && !self.is_full() {
-                let space = OUTPUT_LINE - self.partial[output as usize].len();
-                let (taken, left) = rest.split_at(rest.len().min(space));
-                let partial = &mut self.partial[output as usize];
-                partial.extend_from_slice(taken);
-                rest = left;
-                let whole = match partial.last() {
-                    Some(b'\n') => partial.len(),
-                    Some(_) if partial.len() == OUTPUT_LINE => whole_characters(partial),
-                    Some(_) | None => continue,
-                };
-                ended.push(self.take(output, whole));
+        let mut rest = data;
+        while !rest.is_empty() {
+            if self.is_full() {
+                // At once, whatever its lines are: a command may write without end.
+                self.hide(output, rest.len());
+                break;
             }
-            self.hidden += rest.len() as u64;
+            let partial = &mut self.partial[output as usize];
+            let most = rest.len().min(OUTPUT_LINE - partial.len());
+            let newline = rest[..most].iter().position(|&byte| byte == b'\n');
+            let (taken, left) = rest.split_at(newline.map_or(most, |at| at + 1));
+            partial.extend_from_slice(taken);
+            rest = left;
+            let whole = if newline.is_some() {
+                partial.len()
+            } else if partial.len() == OUTPUT_LINE {
+                whole_characters(partial)
+            } else {
+                break;
+            };
+            ended.push(self.take(output, whole));
         }
         ended
     }
@@ -142,5 +147,14 @@ mod tests {
             assert_eq!(lines.finish(Output::Stderr), [] as [&[u8]; 0]);
             assert_eq!((lines.held(Output::Stderr), lines.hidden()), (0, 4));
         }
+    }
+
+    #[test]
+    fn what_is_held_is_the_end_of_an_output_also_once_nothing_more_is_shown() {
+        let mut lines = OutputLines::default();
+        lines.push(Output::Stderr, b"half");
+        lines.push(Output::Stdout, &b"y\n".repeat(OUTPUT_LINES));
+        assert_eq!(lines.push(Output::Stderr, b" a line\n"), [] as [&[u8]; 0]);
+        assert_eq!((lines.held(Output::Stderr), lines.hidden()), (0, 12));
     }
 }
