@@ -119,11 +119,14 @@ impl OwnCommand {
         }
     }
 
-    /// Gives away what is held of lines that have not ended, before another front takes the place of this one.
+    /// Gives away what is held of lines that have not ended, and the number of bytes that are not shown, before another
+    /// front takes the place of this one.
     pub fn flush(&mut self) {
         if !self.has_ended {
-            let lines = self.running.flush();
-            self.show(lines);
+            let last = self.running.leave();
+            self.show(last.output);
+            self.to_show
+                .extend(last.notes.into_iter().map(ToShow::Note));
             for output in Output::ALL {
                 self.grant(output);
             }
@@ -173,6 +176,7 @@ impl OwnCommand {
                 for (output, base) in self.outputs.iter_mut().zip([stdout, stderr]) {
                     output.base = base;
                 }
+                self.running.begin_after(stdout.saturating_add(stderr));
             }
             Reply::Started { pid, home } => {
                 self.report.pid = Some(pid);

@@ -36,6 +36,8 @@ pub struct Running {
     /// `/exec` and its first word, escaped.
     label: String,
     output: OutputLines,
+    /// Bytes that a note has counted as not shown.
+    reported: u64,
     /// True once it was canceled.
     is_canceled: bool,
 }
@@ -55,6 +57,7 @@ impl Running {
         Self {
             label: format!("/exec {}", escape::line(program.as_bytes(), NAME)),
             output: OutputLines::default(),
+            reported: 0,
             is_canceled: false,
         }
     }
@@ -74,8 +77,24 @@ impl Running {
         self.output.held(output)
     }
 
+    /// Notes that an earlier prompt has shown or counted this number of bytes of both outputs together.
+    pub fn begin_after(&mut self, bytes: u64) {
+        self.output.begin_after(bytes);
+    }
+
+    /// Returns what is shown before another prompt shows the rest: what is held, and the number of bytes that are not
+    /// shown.
+    pub fn leave(&mut self) -> LastLines {
+        let output = self.flush();
+        let hidden =
+            self.output.hidden() - std::mem::replace(&mut self.reported, self.output.hidden());
+        let note = format!("{hidden} further bytes of output are not shown");
+        let notes = (hidden > 0).then_some(note).into_iter().collect();
+        LastLines { output, notes }
+    }
+
     /// Returns what is held of lines that have not ended, to be shown.
-    pub fn flush(&mut self) -> Vec<String> {
+    fn flush(&mut self) -> Vec<String> {
         let lines = Output::ALL.map(|output| self.output.finish(output));
         marked(lines.concat())
     }
@@ -88,12 +107,7 @@ impl Running {
 
     /// Returns what is shown at its end. `words` describe the outcome.
     pub fn end(&mut self, report: &Report, words: &str) -> LastLines {
-        let output = self.flush();
-        let mut notes = Vec::new();
-        let hidden = self.output.hidden();
-        if hidden > 0 {
-            notes.push(format!("{hidden} further bytes of output are not shown"));
-        }
+        let LastLines { output, mut notes } = self.leave();
         notes.push(format!("{}: {words}", self.label));
         notes.extend(notices(&self.label, report));
         LastLines { output, notes }

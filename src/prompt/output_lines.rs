@@ -16,6 +16,11 @@ pub struct OutputLines {
 }
 
 impl OutputLines {
+    /// Counts bytes as shown, before the first ones are taken. Their lines are not known.
+    pub fn begin_after(&mut self, bytes: u64) {
+        self.bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    }
+
     /// Takes the next bytes of an output. Returns the lines that have ended, without their ends.
     pub fn push(&mut self, output: Output, data: &[u8]) -> Vec<Vec<u8>> {
         let mut ended = Vec::new();

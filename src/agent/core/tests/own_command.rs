@@ -169,6 +169,36 @@ fn a_command_of_the_prompt_outlives_its_front_and_the_next_one_shows_the_rest() 
 }
 
 #[test]
+fn each_front_counts_the_output_of_the_prompt_that_it_has_not_shown() {
+    let mut harness = Harness::new();
+    let mut own = run(&mut harness, ALICE);
+    shown(&mut harness, &mut own);
+    let job = harness.last_job();
+    for _ in 0..10 {
+        write(&mut harness, job, Output::Out, &b"y\n".repeat(5000));
+        shown(&mut harness, &mut own);
+    }
+    for lines in [&["* 98000 further bytes of output are not shown"][..], &[]] {
+        own.flush();
+        assert_eq!(shown(&mut harness, &mut own), lines);
+    }
+    harness.crash(jobs::Config::default());
+    let (now, session) = (harness.now, SessionHandle(1));
+    harness.service.open_own(now, session, ALICE).unwrap();
+    let mut own = OwnCommand::attach(session, "prog", id(1));
+    // No more than 64 KiB of it are shown, by all fronts together.
+    write(&mut harness, job, Output::Out, b"and more\n");
+    exit(&mut harness, job, 0);
+    assert_eq!(
+        shown(&mut harness, &mut own),
+        [
+            "* 9 further bytes of output are not shown",
+            "* /exec prog: exited with status 0"
+        ]
+    );
+}
+
+#[test]
 fn the_prompt_has_the_rights_of_its_key_from_this_host_and_no_more() {
     let mut harness = Harness::new();
     let now = harness.now;
