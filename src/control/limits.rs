@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::session::Rate;
+
 /// Default time after which an agent that does not answer is given up.
 pub const CONTACT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -108,6 +110,21 @@ pub const BATCH_HELD: usize = 64 << 20;
 /// Requests of a batch that were read and have not begun, above which no further line is read: enough for names that take
 /// long to be looked up not to delay the lines behind them.
 pub const BATCH_WAITING: usize = 4096;
+
+/// Rate at which requests of a batch to one host begin: each is a handshake, of which an agent takes those of
+/// [`KEY_INITS`](crate::session::limits::KEY_INITS) from one key. The difference of the rates is left for other programs,
+/// and for what was lost. The burst is that of [`HOST_UNANSWERED`].
+pub const HOST_PACE: Rate = Rate {
+    interval: Duration::from_micros(2500),
+    burst: 24,
+};
+
+/// Requests of a batch to one host that are not answered, beside those that are on their way: fewer than the INITs from which
+/// on an agent asks for RETRY, [`HANDSHAKES_BEFORE_RETRY`](crate::session::limits::HANDSHAKES_BEFORE_RETRY).
+pub const HOST_UNANSWERED: usize = 24;
+
+/// Hosts whose rate is remembered before those without use are forgotten.
+pub const HOSTS_PACED: usize = 4096;
 
 /// Requests of a batch that one run of the journal records. Each has [`JOURNAL_ARGV`] of its command at most, so that the
 /// file stays below the size that is read.

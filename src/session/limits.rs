@@ -34,10 +34,11 @@ pub const UNVALIDATED_INITS: Rate = Rate {
     burst: 100,
 };
 
-/// INITs of one key. A shell that starts one udpctl after the other needs some 100 a second, and one that starts 800
-/// commands at once needs a burst, of two for each where the answers come late.
+/// INITs of one key: 500 a second cost a tenth of a processor. A shell that starts one udpctl after the other needs some
+/// 100 a second, and several of them beside each other a few times as many; one that starts 800 commands at once needs a
+/// burst, of two for each where the answers come late.
 pub const KEY_INITS: Rate = Rate {
-    interval: Duration::from_millis(5),
+    interval: Duration::from_millis(2),
     burst: 2000,
 };
 
@@ -99,11 +100,11 @@ pub const CALLS_PER_KEY: u64 = 2 * SESSIONS_PER_KEY as u64;
 /// Maximum number of open calls in all sessions: at 1 KiB each, 32 MiB.
 pub const CALLS_IN_ALL: u64 = 2 * SESSIONS as u64;
 
-/// Number of INITs remembered, so that a captured one is not answered again: at some 50 bytes each, 3 MiB.
-pub const INIT_REGISTER: usize = 65_536;
+/// Number of INITs remembered, so that a captured one is not answered again: at some 50 bytes each, 6 MiB.
+pub const INIT_REGISTER: usize = 131_072;
 
 /// Maximum number of INITs remembered of one key that may not be forgotten yet: a quarter, and not more than are left
-/// free, so that every key has some.
+/// free, so that every key has some. A key does not reach it at the rate of [`KEY_INITS`].
 pub const INIT_REGISTER_PER_KEY: usize = INIT_REGISTER / 4;
 
 /// Minimum time for which an INIT that this run has answered is remembered: twice [`EARLY_SKEW`]. When the

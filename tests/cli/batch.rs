@@ -408,3 +408,33 @@ fn a_reader_that_leaves_ends_the_batch() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     drop(stdin);
 }
+
+/// Runs this many requests to one host, and returns what was written to standard error.
+fn many(user: &User, host: &str, count: usize) -> String {
+    let line = format!("{{\"target\":\"{host}\",\"argv\":[\"true\"]}}\n");
+    let outcome = user
+        .udpctl(["batch", "-"])
+        .stdin(line.repeat(count))
+        .outcome();
+    outcome.stderr.split(" in ").next().unwrap().to_owned()
+}
+
+#[test]
+fn hundreds_of_requests_to_one_host_are_all_ok() {
+    let user = User::new();
+    let agent = user.agent();
+    assert_eq!(many(&user, &agent.target(), 200), "200 ok of 200");
+}
+
+/// More handshakes than an agent takes at once, so that those of an unpaced run are dropped.
+#[test]
+#[ignore = "takes half a minute"]
+fn batches_of_thousands_of_requests_to_one_host_reach_it_without_dropped_handshakes() {
+    let user = User::new();
+    let agent = user.agent();
+    for _ in 0..2 {
+        assert_eq!(many(&user, &agent.target(), 3000), "3000 ok of 3000");
+    }
+    let status = crate::owner::status(&user);
+    assert_eq!(status["handshakes"]["refused"]["key"], 0, "{status}");
+}

@@ -368,7 +368,7 @@ impl Supervisor {
             history: self.chat_history.shared(),
             next_job: self.table.next(),
             slots: self.slots,
-            seen: self.seen_before.iter().map(|seen| seen.0).collect(),
+            seen: replay_log::left(&self.seen_before, self.seen.len()),
             resets: self.sessions.lost().collect(),
             sandbox: sandbox::Plan::OFF,
             seen_by_run: self.seen.iter().map(|&(at, seen)| (at, seen.0)).collect(),

@@ -81,6 +81,13 @@ impl ReplayLog {
     }
 }
 
+/// Returns the fingerprints of an earlier run that as many of this run have not displaced.
+pub(super) fn left(earlier: &[InitFingerprint], of_run: usize) -> Vec<u64> {
+    let displaced = (earlier.len() + of_run).saturating_sub(FINGERPRINTS);
+    let left = earlier.iter().skip(displaced);
+    left.map(|fingerprint| fingerprint.0).collect()
+}
+
 fn parse(bytes: &[u8]) -> impl Iterator<Item = InitFingerprint> {
     bytes.chunks_exact(SIZE).map(|chunk| {
         let chunk = chunk.try_into().expect("chunks_exact gives eight bytes");
@@ -106,6 +113,8 @@ mod tests {
         let (_, held) = ReplayLog::open(&path).unwrap();
         assert_eq!(held.len(), FINGERPRINTS);
         assert_eq!(held.last(), Some(&InitFingerprint(all - 1)));
+        assert_eq!(left(&held, 0).len(), FINGERPRINTS);
+        assert_eq!(left(&held, FINGERPRINTS - 1), [all - 1]);
         // An incomplete write at the end loses only itself.
         OpenOptions::new()
             .append(true)

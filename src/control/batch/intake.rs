@@ -1,33 +1,22 @@
 //! Requests of a batch from the line until they begin, and the lines that are held for them.
 //!
-//! Sans-IO: decides whether a line may be read, whose name is looked up, and which request begins next. Not how many are
-//! in progress at a time, which is the [`Window`](crate::control::window::Window)'s. Invariants: a request whose name is
+//! Sans-IO: decides whether a line may be read, and whose name is looked up. Not which request begins next, which [`Ready`]
+//! decides, nor how many are in progress at a time, which is the
+//! [`Window`](crate::control::window::Window)'s. Invariants: a request whose name is
 //! being looked up delays no other; the lines that are held and the requests that wait are bounded; after a stop no
 //! request begins, and each that has not begun is handed out once more.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
+use super::ready::{Found, Pending, Ready};
 use super::{Member, Request};
-use crate::control::host_resolver::{Host, HostError};
+use crate::control::host_resolver::Host;
 use crate::control::limits;
-
-/// Request to one host.
-#[derive(Debug)]
-pub(super) struct Pending {
-    /// Number of the line.
-    pub(super) line: u64,
-    /// Index among the requests of all lines.
-    pub(super) rank: usize,
-    /// Mark of the line.
-    pub(super) tag: Option<Value>,
-    /// The request of the line.
-    pub(super) request: Arc<Request>,
-    /// The host and the id.
-    pub(super) member: Member,
-}
+use crate::time::Instant;
 
 /// Line whose targets have not all been taken.
 struct Rest {
@@ -51,9 +40,6 @@ enum Input {
     Stopped,
 }
 
-/// Host of a request, or the reason why it cannot be contacted.
-pub(super) type Found = Result<Host, HostError>;
-
 /// Requests of a batch that have not begun.
 pub(super) struct Intake {
     input: Input,
@@ -63,7 +49,7 @@ pub(super) struct Intake {
     /// Requests whose names are being looked up, by the number of the lookup.
     looked_up: HashMap<usize, Pending>,
     next_lookup: usize,
-    ready: VecDeque<(Pending, Found)>,
+    ready: Ready,
     /// Lines with requests that have not ended, by number.
     held: HashMap<u64, Held>,
     /// Sum of their lengths in bytes.
@@ -79,7 +65,7 @@ impl Intake {
             taken: 0,
             looked_up: HashMap::new(),
             next_lookup: 0,
-            ready: VecDeque::new(),
+            ready: Ready::new(),
             held: HashMap::new(),
             held_bytes: 0,
         }
@@ -155,20 +141,27 @@ impl Intake {
 
     /// Takes a request whose host was found or cannot be contacted.
     pub(super) fn ready(&mut self, pending: Pending, found: Found) {
-        self.ready.push_back((pending, found));
+        self.ready.push(pending, found);
     }
 
-    /// Returns true if a request could begin.
-    pub(super) fn has_ready(&self) -> bool {
-        self.input != Input::Stopped && !self.ready.is_empty()
+    /// Returns the time at which a request may begin, if one is left to begin; one in the past if it may already.
+    pub(super) fn next_begin(&self) -> Option<Instant> {
+        let is_stopped = self.input == Input::Stopped;
+        self.ready.next_begin().filter(|_| !is_stopped)
     }
 
-    /// Returns the next request, which thereby begins.
-    pub(super) fn begin(&mut self) -> Option<(Pending, Found)> {
+    /// Returns the next request that may begin, which thereby does.
+    pub(super) fn begin(&mut self, now: Instant) -> Option<(Pending, Found)> {
         if self.input == Input::Stopped {
             return None;
         }
-        self.ready.pop_front()
+        self.ready.begin(now)
+    }
+
+    /// Notes that a request that has begun was answered in this time, or has ended without.
+    pub(super) fn on_answer(&mut self, pending: &Pending, host: &Host, time: Option<Duration>) {
+        self.ready
+            .on_answer(host.paths[0].remote, pending.rank, time);
     }
 
     /// Notes that a request has ended, or will not begin.
@@ -199,7 +192,7 @@ impl Intake {
         if self.input != Input::Stopped {
             return None;
         }
-        if let Some((pending, _)) = self.ready.pop_front() {
+        if let Some((pending, _)) = self.ready.skip() {
             return Some(pending);
         }
         let first = self.looked_up.keys().next().copied();
@@ -222,6 +215,7 @@ impl Intake {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::host_resolver::HostError;
     use crate::message::{Exec, RequestId};
 
     fn request(size: usize) -> Request {
@@ -251,17 +245,17 @@ mod tests {
         intake.take(1, None, request(10), members(1));
         let slow = intake.next().unwrap();
         let slow = intake.look_up(slow);
-        assert!(intake.wants_line() && !intake.has_ready());
+        assert!(intake.wants_line() && intake.next_begin().is_none());
         intake.take(2, None, request(10), members(1));
         let fast = intake.next().unwrap();
         intake.ready(fast, found());
-        assert_eq!(intake.begin().unwrap().0.line, 2);
+        assert_eq!(intake.begin(Instant::ZERO).unwrap().0.line, 2);
         intake.ended(2);
         intake.end();
         assert!(!intake.is_done());
         let slow = intake.looked_up(slow).unwrap();
         intake.ready(slow, found());
-        assert_eq!(intake.begin().unwrap().0.line, 1);
+        assert_eq!(intake.begin(Instant::ZERO).unwrap().0.line, 1);
         intake.ended(1);
         assert!(intake.is_done());
     }
@@ -281,7 +275,7 @@ mod tests {
         assert_eq!(names, ["web0:7000", "web1:7000", "web2:7000"]);
         for _ in 0..3 {
             assert!(!intake.wants_line(), "the line is held");
-            assert!(intake.begin().is_some());
+            assert!(intake.begin(Instant::ZERO).is_some());
             intake.ended(1);
         }
         assert!(intake.wants_line() && !intake.is_done());
@@ -298,7 +292,7 @@ mod tests {
             waiting += 1;
         }
         assert_eq!(waiting, most);
-        assert!(intake.begin().is_some());
+        assert!(intake.begin(Instant::ZERO).is_some());
         assert!(intake.next().is_some());
     }
 
@@ -308,7 +302,7 @@ mod tests {
         intake.take(1, None, request(1), members(2));
         let running = intake.next().unwrap();
         intake.ready(running, found());
-        assert!(intake.begin().is_some());
+        assert!(intake.begin(Instant::ZERO).is_some());
         let waiting = intake.next().unwrap();
         intake.ready(waiting, found());
         intake.take(2, None, request(1), members(3));
@@ -317,7 +311,7 @@ mod tests {
         assert!(intake.skip().is_none());
         intake.stop();
         assert!(!intake.wants_line() && intake.next().is_none());
-        assert!(intake.begin().is_none() && !intake.has_ready());
+        assert!(intake.begin(Instant::ZERO).is_none() && intake.next_begin().is_none());
         let mut lines = Vec::new();
         while let Some(pending) = intake.skip() {
             lines.push(pending.line);

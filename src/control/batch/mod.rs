@@ -7,6 +7,7 @@
 mod intake;
 mod lines;
 mod output;
+mod ready;
 mod recorders;
 mod request;
 mod run;

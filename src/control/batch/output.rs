@@ -5,7 +5,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::intake::Pending;
+use super::ready::Pending;
 use crate::escape;
 use crate::message::{Fate, VERSION};
 

@@ -3,7 +3,7 @@
 use super::source::{Sources, code, header, inline, read};
 
 /// The files and folders that are sans-IO. The header of each says so, and no other header does.
-const SANS_IO: [&str; 20] = [
+const SANS_IO: [&str; 21] = [
     "wire/",
     "crypto/",
     "session/",
@@ -15,6 +15,7 @@ const SANS_IO: [&str; 20] = [
     "agent/own_command.rs",
     "agent/access/policy_source.rs",
     "control/batch/intake.rs",
+    "control/batch/ready.rs",
     "control/chat_client/",
     "control/contact/",
     "control/exec/remote_job/",

@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, never, select};
 
-use super::intake::{Intake, Pending};
+use super::intake::Intake;
+use super::ready::Pending;
 use super::recorders::{Entry, Recorders};
 use super::{Line, Lines, Member, output};
 use crate::control::client::Client;
@@ -260,13 +261,20 @@ impl Batch<'_> {
     }
 
     /// Returns the time until something is due without an event.
-    fn wait(&self) -> Duration {
-        let place = self.window.next_deadline();
-        let place = place.filter(|_| self.intake.has_ready());
-        let place = place.map(|deadline| deadline.since(net::Clock.now()));
+    fn wait(&mut self) -> Duration {
+        let now = net::Clock.now();
+        let begin = self.intake.next_begin().and_then(|begin| {
+            if self.window.has_room(now) {
+                // What frees the output is an event.
+                self.has_room().then_some(begin)
+            } else {
+                self.window.next_deadline()
+            }
+        });
+        let begin = begin.map(|begin| begin.since(now));
         let lookup = self.lookups.deadline();
         let lookup = lookup.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let due = place.into_iter().chain(lookup).min();
+        let due = begin.into_iter().chain(lookup).min();
         due.unwrap_or(limits::NO_WAIT)
     }
 

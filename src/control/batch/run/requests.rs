@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::intake::Pending;
 use super::super::output;
+use super::super::ready::Pending;
 use super::super::recorders::Entry;
 use super::{Batch, Running, key};
 use crate::control::contact::Contact;
@@ -23,7 +23,7 @@ impl Batch<'_> {
         let now = net::Clock.now();
         while self.has_room()
             && self.window.has_room(now)
-            && let Some((pending, found)) = self.intake.begin()
+            && let Some((pending, found)) = self.intake.begin(now)
         {
             match found {
                 Ok(host) => self.begin(pending, host),
@@ -152,6 +152,10 @@ impl Batch<'_> {
                 if let Some(running) = self.running.get_mut(&slot) {
                     running.learned = Some(ticket);
                     self.window.answered(slot);
+                    if let Some(host) = running.task.host.found() {
+                        let time = running.began.elapsed();
+                        self.intake.on_answer(&running.pending, host, Some(time));
+                    }
                 }
             }
             Action::Accepted { places, .. } => {
@@ -171,6 +175,9 @@ impl Batch<'_> {
         };
         summary::note_unstarted(&mut report, &running.task.request);
         self.window.ended(slot);
+        if let Some(host) = running.task.host.found() {
+            self.intake.on_answer(&running.pending, host, None);
+        }
         if let (Some(ticket), Some(host)) = (&running.learned, running.task.host.found()) {
             self.resolver.learn(&host.agent, ticket);
         }
