@@ -86,6 +86,14 @@ impl Progress {
             return None;
         }
         self.next = Some(now + PERIOD);
+        if let Some((meter, rate)) = &mut self.bytes
+            && meter.read().0 == 0
+            && counts.ended == 0
+        {
+            // The time until the first byte is not that of the copy.
+            *rate = Rate::new(now);
+            return None;
+        }
         self.is_drawn = true;
         let took = now.saturating_duration_since(self.began);
         let mut line = match &mut self.bytes {
@@ -211,9 +219,16 @@ mod tests {
         let began = Instant::now();
         let meter = Arc::new(Meter::default());
         let mut progress = Progress::of_bytes(BOTH, 1, began, Arc::clone(&meter));
+        // Nothing is drawn before the first byte, and the time until then does not count.
+        assert_eq!(progress.draw(Counts::default(), began + AFTER, 80), None);
         meter.set_total(400 << 20);
+        let waited = began + 20 * AFTER;
+        assert_eq!(progress.draw(Counts::default(), waited, 80), None);
+        assert!(progress.clear(false).is_empty());
         meter.add(100 << 20);
-        let line = progress.draw(Counts::default(), began + AFTER, 80).unwrap();
+        let line = progress
+            .draw(Counts::default(), waited + AFTER, 80)
+            .unwrap();
         assert_eq!(
             line,
             "\r\x1b[K[======                  ] 100.0 MiB of 400.0 MiB, 100.0 MiB/s, 3s left"
