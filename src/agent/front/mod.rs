@@ -35,6 +35,7 @@ use mio::{Poll, Waker};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::chat::PlainLimiter;
+use super::config::LogFormat;
 use super::core::{self, Service};
 use super::ipc::{Frames, Plain, RingFile, Setup, ToFront, ToSupervisor};
 use super::jobs;
@@ -139,7 +140,9 @@ pub fn serve(
     thread.open_bot(parts.bot, wake.clone())?;
     if parts.terminal {
         thread.open_terminal((setup.chat.format, setup.prompt), prompt, wake)?;
-        thread.restore_own(Clock.now());
+        if setup.chat.format == LogFormat::Text {
+            thread.restore_own(Clock.now());
+        }
     }
     let end = thread.run();
     if let Some(log) = log {

@@ -100,7 +100,7 @@ impl Supervisor {
     }
 
     /// Decides by the supervisor's own knowledge.
-    fn decide(&self, start: &Start, exec: &Exec) -> Result<Grant, Refusal> {
+    pub(super) fn decide(&self, start: &Start, exec: &Exec) -> Result<Grant, Refusal> {
         let key = &start.owner.key;
         if self.table.find(key, start.request).is_some() {
             return Err(Outcome::Conflict {}.into());
@@ -110,6 +110,10 @@ impl Supervisor {
         }
         if exec.service.is_some() && self.services() == Switch::Off {
             // No front that works asks for it.
+            return Err(Outcome::Denied {}.into());
+        }
+        if start.owner.remote.port() == Some(0) && !self.terminal.has_prompt() {
+            // Nobody can have typed it, and no datagram comes from this port.
             return Err(Outcome::Denied {}.into());
         }
         let policy = self.policy.policy();

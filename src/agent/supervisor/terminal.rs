@@ -36,16 +36,23 @@ impl Terminal {
         Switch::from(!self.is_left)
     }
 
+    /// Returns true while the front has a prompt.
+    pub(super) const fn has_prompt(&self) -> bool {
+        self.has_prompt
+    }
+
     /// Keeps the mode before a front is started.
     pub(super) fn keep_mode(&mut self) {
         self.before = tcgetattr(stdin()).ok();
     }
 
-    /// Notes that the front has a prompt, or that its user has left it.
+    /// Notes that the front has a prompt, or that its user has left it. A prompt without a terminal, or of a front that was
+    /// to open none, is ignored.
     pub(super) fn on_prompt(&mut self, prompt: Switch) {
+        let is_possible = self.before.is_some() && !self.is_left;
         self.is_asked = false;
-        self.has_prompt = prompt == Switch::On;
-        self.is_left = prompt == Switch::Off;
+        self.has_prompt = prompt == Switch::On && is_possible;
+        self.is_left |= prompt == Switch::Off;
         saved_mode::set(self.before.clone().filter(|_| self.has_prompt));
     }
 
@@ -101,6 +108,73 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::agent::access::{Controller, own_address};
+    use crate::agent::jobs::{Program, Spec, Start};
+    use crate::agent::supervisor::refusals::request_of;
+    use crate::agent::supervisor::{Config, Trust};
+    use crate::crypto::PublicKey;
+    use crate::message::RequestId;
+    use crate::process::{CgroupLimits, CgroupParent};
+
+    const KEY: PublicKey = PublicKey([1; 32]);
+
+    fn supervisor() -> Supervisor {
+        let config = Config {
+            trust: Trust::Keys(vec![KEY]),
+            exec: Switch::On,
+            max_jobs: 1,
+            max_output: None,
+            resources: Vec::new(),
+            replay_log: None,
+            audit: None,
+            log: None,
+            guard: None,
+            takes_over: false,
+            recorder: None,
+            cgroup_limits: CgroupLimits::default(),
+            cgroup_parent: CgroupParent::Off,
+            mark: 1,
+            epoch: 1,
+        };
+        Supervisor::new(config).unwrap()
+    }
+
+    #[test]
+    fn a_front_without_a_prompt_starts_no_command_as_typed_at_the_prompt() {
+        let mut supervisor = supervisor();
+        let user = supervisor.policy.account().name.clone();
+        let mut start = Start {
+            request: RequestId([1; 16]),
+            digest: [0; 8],
+            owner: Controller {
+                key: KEY,
+                name: Some("ann".into()),
+                remote: std::net::SocketAddr::from(([127, 0, 0, 1], 4444)).into(),
+            },
+            spec: Spec {
+                program: Program::Argv(vec!["true".into()]),
+                env: Vec::new(),
+                cwd: None,
+                user: user.to_string_lossy().into_owned(),
+                stdin: false,
+                terminal: None,
+            },
+            kept: 0,
+            record: Vec::new(),
+        };
+        let is_granted = |supervisor: &Supervisor, start: &Start| {
+            supervisor.decide(start, &request_of(start)).is_ok()
+        };
+        assert!(is_granted(&supervisor, &start));
+        start.owner.remote = own_address();
+        assert!(!is_granted(&supervisor, &start));
+        // There is no terminal that it could be on.
+        supervisor.terminal.before = None;
+        supervisor.terminal.on_prompt(Switch::On);
+        assert!(!is_granted(&supervisor, &start));
+        supervisor.terminal.has_prompt = true;
+        assert!(is_granted(&supervisor, &start));
+    }
 
     #[test]
     fn a_second_ctrl_c_soon_after_the_first_ends_the_agent_whatever_the_front_says() {
