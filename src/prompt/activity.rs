@@ -73,10 +73,11 @@ impl Activity {
         self.0.rows.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Notes that the editor takes the terminal. The editor calls it in its thread. Returns the question that is open, for
+    /// Notes that the editor takes the terminal, with what is left of the line before. The editor calls it in its thread. Returns the question that is open, for
     /// the place of the prompt.
-    pub fn begin_editing(&self) -> Option<Question> {
+    pub fn begin_editing(&self, line: &str) -> Option<Question> {
         let mut editing = self.editing_slot();
+        self.0.is_empty.store(line.is_empty(), Ordering::SeqCst);
         let shown = self.question();
         let thread = pthread_self();
         *editing = Some(Editing { thread, shown });
@@ -184,13 +185,13 @@ mod tests {
     #[test]
     fn a_line_shows_the_question_that_was_open_when_it_began() {
         let activity = Activity::default();
-        assert_eq!(activity.begin_editing(), None);
+        assert_eq!(activity.begin_editing(""), None);
         assert!(!activity.is_outdated());
         activity.set_question(Some("stay?"));
         assert!(activity.is_outdated());
         activity.end_editing();
         assert!(!activity.is_outdated());
-        let first = activity.begin_editing();
+        let first = activity.begin_editing("");
         assert_eq!(first.unwrap().text, "stay?");
         assert!(!activity.is_outdated());
         activity.set_question(None);

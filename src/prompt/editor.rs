@@ -128,8 +128,8 @@ impl LineEditor {
     /// Reads the next line, or several that a terminal has passed as one text; none if it is blank, or goes on after a byte that
     /// is not UTF-8 or a signal. Returns also the question that was shown in the place of the prompt.
     pub fn read(&mut self, activity: &Activity) -> (Vec<Typed>, Option<Question>) {
-        let shown = activity.begin_editing();
         let (before, behind) = std::mem::take(&mut self.kept);
+        let shown = activity.begin_editing(&format!("{before}{behind}"));
         let prompt = shown.map_or(self.prompt, |question| question.text);
         if let Some(helper) = self.editor.helper() {
             helper.rows.begin(prompt);

@@ -22,6 +22,9 @@ use crate::time::Instant;
 /// Question about running commands, in the place of the prompt.
 const QUESTION: &str = "end / leave / stay? ";
 
+/// Words about an answer to a question that is not open any more.
+const LATE: &str = "not sent: it was typed as an answer";
+
 /// Answer to the question about running commands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Answer {
@@ -104,7 +107,12 @@ impl Thread {
             for line in prompt.kept() {
                 self.service.processes().send(&ToSupervisor::Typed(line));
             }
+            let withdrawn = prompt.is_just_withdrawn();
             match Meaning::of(&typed, shown, prompt.question()) {
+                // An answer for which the question was withdrawn too early to be seen.
+                Meaning::Chat if withdrawn && !typed.is_empty() && Answer::of(&typed).is_some() => {
+                    self.note(LATE.into());
+                }
                 Meaning::Failed => return self.leave_prompt(prompt),
                 Meaning::Answer(answer) => {
                     let stays = self.on_answer(&mut prompt, answer);
@@ -113,7 +121,7 @@ impl Thread {
                         return;
                     }
                 }
-                Meaning::Late => self.note("not sent: it was typed as an answer".into()),
+                Meaning::Late => self.note(LATE.into()),
                 Meaning::Nothing => {}
                 Meaning::Chat => {
                     for typed in typed {
@@ -313,7 +321,7 @@ impl Thread {
             "the commands of the question have ended"
         };
         self.note(format!("{ended}; the agent goes on"));
-        prompt.close_question();
+        prompt.withdraw_question();
         self.service.processes().send(&ToSupervisor::Stays);
     }
 

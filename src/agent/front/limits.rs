@@ -29,6 +29,10 @@ pub const NAMED_COMMANDS: usize = 3;
 /// Bytes of each of them.
 pub const NAMED_COMMAND: usize = 60;
 
+/// Time after the withdrawal of a question in which a line that equals an answer is not sent: its user may not have seen
+/// the withdrawal.
+pub const LATE_ANSWER: Duration = Duration::from_secs(1);
+
 /// Time after which a line that shows another question than the open one is interrupted again: no person types an answer
 /// in it.
 pub const INTERRUPT_AGAIN: Duration = Duration::from_millis(50);

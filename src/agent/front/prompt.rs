@@ -17,7 +17,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::ExternalPrinter;
 use signal_hook::consts::{SIGCONT, SIGINT, SIGURG};
 
-use super::limits::INTERRUPT_AGAIN;
+use super::limits::{INTERRUPT_AGAIN, LATE_ANSWER};
 use super::terminal::{BACKGROUND, REDRAW};
 use crate::agent::config::LogFormat;
 use crate::agent::ipc::Setup;
@@ -129,6 +129,7 @@ impl Prepared {
             next_check: None,
             next_interrupt: None,
             asked: BTreeSet::new(),
+            withdrawn: None,
             continued: self.continued,
             overwritten: self.overwritten,
             typed,
@@ -197,6 +198,8 @@ pub struct Prompt {
     next_interrupt: Option<Instant>,
     /// Jobs that the open question is about.
     asked: BTreeSet<JobId>,
+    /// Time at which a question was withdrawn.
+    withdrawn: Option<Instant>,
     /// Set by SIGCONT: another program may have had the terminal. The signals interrupt the loop of the front.
     continued: Arc<AtomicBool>,
     /// Set by SIGURG: a line of the log was written in the place of the prompt.
@@ -239,10 +242,23 @@ impl Prompt {
         self.activity.set_question(None);
     }
 
-    /// Drops what is being typed if it shows another question than the open one, so that the next line shows that. Call it in
-    /// each turn: a signal that comes before the line editor has its handler has no effect.
+    /// Closes the question, which nobody has answered.
+    pub fn withdraw_question(&mut self) {
+        self.close_question();
+        self.withdrawn = Some(Instant::now());
+    }
+
+    /// Returns true if a question was withdrawn just now.
+    pub fn is_just_withdrawn(&self) -> bool {
+        self.withdrawn.is_some_and(|at| at.elapsed() <= LATE_ANSWER)
+    }
+
+    /// Interrupts the line if it shows another question than the open one, so that the next line shows that. Characters are
+    /// dropped for a question and kept after its withdrawal: without them, the rest of an answer would be a message. Call it
+    /// in each turn: a signal that comes before the line editor has its handler has no effect.
     pub fn show_question(&mut self) {
-        if !self.activity.is_outdated() {
+        let is_kept = !self.is_asked() && !self.activity.is_empty();
+        if is_kept || !self.activity.is_outdated() {
             self.next_interrupt = None;
             return;
         }

@@ -174,7 +174,7 @@ mod tests {
         };
         let status = |number: u8| Shown::Status(format!("{number}\n"));
         assert_eq!(shows(status(0)), "", "no prompt yet");
-        activity.begin_editing();
+        activity.begin_editing("");
         assert_eq!(shows(status(1)), "1\n");
         assert_eq!(shows(status(2)), format!("{UP}2\n"));
         assert_eq!(shows(Shown::Said("hello\n".into())), "hello\n");
@@ -201,7 +201,7 @@ mod tests {
         let types = |line: &str| {
             activity.on_line(line);
             activity.on_rows();
-            activity.begin_editing();
+            activity.begin_editing("");
             activity.on_key("");
         };
         types("hello");

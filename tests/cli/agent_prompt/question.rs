@@ -61,7 +61,9 @@ fn the_question_is_withdrawn_when_the_last_command_ends() {
     std::fs::File::create(&gate).unwrap();
     assert!(command.wait().0.success());
     here.told("* no command is running any more; the agent goes on");
-    // What was typed as an answer is no message.
+    // What was typed as an answer is no message, and neither is the rest of it.
+    screen.line("y");
+    here.told("* not sent: it was typed as an answer");
     here.typed("");
     screen.line("hello");
     ann.stdout_line(|line| line.starts_with("hall: "));
@@ -99,4 +101,26 @@ fn an_answer_ends_no_command_that_the_question_did_not_name() {
     here.is_restored();
     assert!(!second.wait().0.success());
     assert!(!third.wait().0.success());
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn a_line_that_is_emptied_after_the_withdrawal_shows_the_prompt_again() {
+    let (here, gate) = with_a_command();
+    let screen = &here.terminal;
+    let wait = format!(": <{}", gate.display());
+    let mut command = here.runs(&["sh", "-c", &wait]);
+    screen.line("quit");
+    screen.at("end / leave / stay?");
+    screen.tmux(&["send-keys", "-l", "sta"]);
+    screen.at("end / leave / stay? sta");
+    std::fs::File::create(&gate).unwrap();
+    assert!(command.wait().0.success());
+    here.told("* no command is running any more; the agent goes on");
+    screen.at("end / leave / stay? sta");
+    screen.keys(&["C-u", "Enter"]);
+    here.typed("");
+    screen.line("quit");
+    screen.prompt();
+    here.is_restored();
 }
