@@ -113,11 +113,14 @@ pub const BATCH_WAITING: usize = 4096;
 
 /// Rate at which requests of a batch to one host begin: each is a handshake, of which an agent takes those of
 /// [`KEY_INITS`](crate::session::limits::KEY_INITS) from one key. The difference of the rates is left for other programs,
-/// and for what was lost. The burst is that of [`HOST_UNANSWERED`].
+/// and for what was lost. The burst is a fifth of the agent's, for a few programs one after the other.
 pub const HOST_PACE: Rate = Rate {
     interval: Duration::from_micros(2500),
-    burst: 24,
+    burst: 400,
 };
+
+/// Requests of a batch to one host that begin at once before it has answered: [`HOST_UNANSWERED`].
+pub const HOST_FIRST: u32 = 24;
 
 /// Requests of a batch to one host that are not answered, beside those that are on their way: fewer than the INITs from which
 /// on an agent asks for RETRY, [`HANDSHAKES_BEFORE_RETRY`](crate::session::limits::HANDSHAKES_BEFORE_RETRY).

@@ -69,7 +69,12 @@ impl HostQueue {
     /// Returns the time at which the next request may begin.
     fn due(&self) -> Instant {
         let pace = limits::HOST_PACE;
-        let paid = self.paid - pace.interval * pace.burst.saturating_sub(1);
+        // More at once only where answers hold back what the agent does not take.
+        let burst = match self.fastest {
+            Some(_) => pace.burst,
+            None => limits::HOST_FIRST,
+        };
+        let paid = self.paid - pace.interval * burst.saturating_sub(1);
         match (self.fastest, self.unanswered.front()) {
             (Some(fastest), Some(&(_, begun))) if self.unanswered.len() >= most(fastest) => {
                 paid.max(begun + limits::ANSWER_TIME)
@@ -286,7 +291,7 @@ mod tests {
     #[test]
     fn requests_to_one_host_begin_at_its_pace_and_those_to_others_do_not_wait() {
         let mut ready = Ready::new();
-        let burst = u64::from(limits::HOST_PACE.burst);
+        let burst = u64::from(limits::HOST_FIRST);
         for line in 0..burst + 3 {
             push(&mut ready, line, 1);
         }
@@ -316,7 +321,7 @@ mod tests {
     #[test]
     fn a_host_that_answers_slower_than_requests_begin_gets_no_more_than_few_at_a_time() {
         let mut ready = Ready::new();
-        let burst = u64::from(limits::HOST_PACE.burst);
+        let burst = u64::from(limits::HOST_FIRST);
         let host = PeerAddr::from(address(1));
         (0..1000).for_each(|line| push(&mut ready, line, 1));
         assert_eq!(begin(&mut ready, START).len() as u64, burst);
@@ -355,7 +360,7 @@ mod tests {
     #[test]
     fn a_request_whose_host_cannot_be_contacted_does_not_wait_for_others() {
         let mut ready = Ready::new();
-        let burst = u64::from(limits::HOST_PACE.burst);
+        let burst = u64::from(limits::HOST_FIRST);
         (0..=burst).for_each(|line| push(&mut ready, line, 1));
         begin(&mut ready, START);
         push(&mut ready, 500, 1);
