@@ -1,3 +1,5 @@
+//! Tests of what a line at the prompt does.
+
 use super::*;
 use crate::prompt::activity::Activity;
 
