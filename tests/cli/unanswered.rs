@@ -150,7 +150,7 @@ const CAUSES: [&str; 5] = [
     "  wrong address or port: \"udpagent status\" there names those in use",
     "  udpagent is not running: \"systemctl status udpagent\" there",
     "  a firewall drops UDP to that port",
-    "  this key is not admitted: add what \"udpctl id\" prints to authorized_keys there,",
+    "  this key is not admitted: add that of \"udpctl id\" to authorized_keys there,",
     "  the agent's key has changed: \"udpagent key\" there prints it,",
 ];
 

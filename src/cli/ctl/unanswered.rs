@@ -87,7 +87,7 @@ impl Unanswered<'_> {
             }
             Cause::Firewall => "  a firewall drops UDP to that port".to_owned(),
             Cause::NotAdmitted => "  \
-                this key is not admitted: add what \"udpctl id\" prints to authorized_keys there,\n    \
+                this key is not admitted: add that of \"udpctl id\" to authorized_keys there,\n    \
                 or run \"udpagent invite\" there and \"udpctl accept\" here"
                 .to_owned(),
             Cause::OtherKey => format!(
@@ -120,7 +120,7 @@ mod tests {
              \x20 wrong address or port: \"udpagent status\" there names those in use\n\
              \x20 udpagent is not running: \"systemctl status udpagent\" there\n\
              \x20 a firewall drops UDP to that port\n\
-             \x20 this key is not admitted: add what \"udpctl id\" prints to authorized_keys there,\n\
+             \x20 this key is not admitted: add that of \"udpctl id\" to authorized_keys there,\n\
              \x20   or run \"udpagent invite\" there and \"udpctl accept\" here\n\
              \x20 the agent's key has changed: \"udpagent key\" there prints it,\n\
              \x20   \"udpctl trust --replace web3:7001 KEY\" replaces it here\n\
