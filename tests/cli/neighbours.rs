@@ -440,9 +440,11 @@ fn many_large_terminals_of_one_key_take_bounded_memory() {
             .filter(|line| line.contains("running"))
             .count()
     };
-    assert_eq!(running(), TERMINALS);
-    let grown = resident_kib(&agent).saturating_sub(before);
-    assert!(grown < 32 << 10, "{grown} KiB more");
+    eventually("all run", || running() == TERMINALS);
+    // What has not been parsed yet is given back.
+    eventually("at most 48 MiB more", || {
+        resident_kib(&agent).saturating_sub(before) < 48 << 10
+    });
     std::fs::write(&go, "").unwrap();
     eventually("all have ended", || running() == 0);
 }
