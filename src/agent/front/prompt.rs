@@ -148,7 +148,7 @@ impl Prepared {
     }
 }
 
-/// What was typed as one line.
+/// Input of one line.
 pub struct Input {
     pub typed: Vec<Typed>,
     /// Question that was shown in front of it. It may be withdrawn meanwhile.

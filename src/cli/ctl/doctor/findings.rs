@@ -1,4 +1,4 @@
-//! What a check has found, in words, and what to do next.
+//! Findings of a check in words, with the next step.
 //!
 //! Not the contact with the agent, which is in `checks.rs`. Invariant: text of an agent is escaped.
 
