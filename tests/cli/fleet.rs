@@ -1,6 +1,11 @@
 //! `udpctl exec` on several hosts: labels, counts, names, and the exit status for all.
 
-use crate::harness::{Agent, User};
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::time::Instant;
+
+use crate::harness::{Agent, DEADLINE, User};
 
 fn sorted(text: &[u8]) -> Vec<String> {
     let mut lines: Vec<String> = String::from_utf8_lossy(text)
@@ -194,4 +199,39 @@ fn a_host_that_stops_reading_does_not_block_the_stdin_of_the_others() {
     let counted = String::from_utf8(outcome.stdout).unwrap();
     let wanted = targets.map(|target| format!("{target}: 8388608\n"));
     assert!(wanted.contains(&counted), "{counted}");
+}
+
+#[test]
+fn hosts_that_write_without_end_take_turns() {
+    /// Lines beyond what the window of a stream and the queue of an output hold.
+    const LINES: u64 = 600_000;
+    let user = User::new();
+    user.authorize("");
+    let agent = Agent::start(&user, &["--bind", "0.0.0.0:0"]);
+    agent.is_trusted_by(&user, 3);
+    // Which host is first is left to chance.
+    for _ in 0..4 {
+        let mut command = user.command("udpctl");
+        command
+            .arg("exec")
+            .args(agent.targets(3))
+            .args(["--", "yes"]);
+        command.stdin(Stdio::null()).stderr(Stdio::null());
+        let mut udpctl = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(udpctl.stdout.take().unwrap());
+        let mut shown: BTreeMap<String, u64> = BTreeMap::new();
+        let deadline = Instant::now() + DEADLINE;
+        while shown.len() < 3 || shown.values().any(|&lines| lines < LINES) {
+            let mut line = String::new();
+            stdout.read_line(&mut line).unwrap();
+            *shown.entry(line).or_default() += 1;
+            if Instant::now() > deadline {
+                break;
+            }
+        }
+        udpctl.kill().unwrap();
+        udpctl.wait().unwrap();
+        let have_turns = shown.len() == 3 && shown.values().all(|&lines| lines >= LINES);
+        assert!(have_turns, "{shown:?}");
+    }
 }

@@ -124,21 +124,31 @@ impl Run<'_> {
     /// Takes the actions of the jobs that are ready. Output for which there is no room waits with its job, and so does
     /// what follows it there, but no command; such jobs take turns.
     pub(super) fn act(&mut self) {
-        loop {
-            while let Some(index) = self.ready.pop_first() {
-                self.act_for(index);
-            }
-            for _ in 0..self.held.len() {
-                let Some(index) = self.held.pop_front() else {
-                    break;
-                };
-                if let Some(running) = &mut self.running[index] {
-                    running.is_held = false;
-                    self.act_for(index);
-                }
-            }
-            if self.ready.is_empty() {
+        self.take_turns();
+        while let Some(index) = self.ready.pop_first() {
+            self.act_for(index);
+        }
+    }
+
+    /// Gives each host whose actions wait a turn if there is room for its output, before hosts with news take it. Those
+    /// without a turn keep their places.
+    fn take_turns(&mut self) {
+        let mut place = 0;
+        for _ in 0..self.held.len() {
+            if !Output::ALL.iter().any(|&output| self.has_room(output)) {
                 return;
+            }
+            let index = self.held[place];
+            let running = self.running[index].as_mut();
+            let output = running.and_then(|running| running.job.next_output());
+            if output.is_some_and(|output| !self.has_room(output)) {
+                place += 1;
+                continue;
+            }
+            self.held.remove(place);
+            if let Some(running) = &mut self.running[index] {
+                running.is_held = false;
+                self.act_for(index);
             }
         }
     }
