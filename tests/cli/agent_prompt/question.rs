@@ -1,24 +1,53 @@
 //! The question about running commands while it is open: the text of the prompt, what is remembered, and its withdrawal.
 
-use super::Here;
-use crate::harness::helper;
+use std::fs::File;
+use std::path::PathBuf;
 
-/// An agent that runs a command, which ends once the file is opened for writing.
-fn with_a_command() -> (Here, std::path::PathBuf) {
+use super::Here;
+use crate::harness::{Child, helper};
+
+/// Command that ends once a file is opened for writing, and its controller.
+struct Command {
+    gate: PathBuf,
+    udpctl: Child,
+}
+
+impl Command {
+    fn end(mut self) {
+        File::create(self.gate).unwrap();
+        assert!(self.udpctl.wait().0.success());
+    }
+}
+
+/// An agent that runs a command.
+fn with_a_command() -> (Here, Command) {
     let here = Here::new("--no-time");
     let gate = here.terminal.user.path("gate");
     let mut mkfifo = here.terminal.user.command("mkfifo");
     assert!(mkfifo.arg(&gate).status().unwrap().success());
-    (here, gate)
+    let wait = format!(": <{}", gate.display());
+    let udpctl = here.runs(&["sh", "-c", &wait]);
+    (here, Command { gate, udpctl })
+}
+
+/// The same, with the question and the beginning of an answer, which is still there after the command has ended.
+fn with_a_late_answer() -> Here {
+    let (here, command) = with_a_command();
+    let screen = &here.terminal;
+    screen.line("quit");
+    screen.at("end / leave / stay?");
+    screen.tmux(&["send-keys", "-l", "sta"]);
+    screen.at("end / leave / stay? sta");
+    command.end();
+    here.told("* no command is running any more; the agent goes on");
+    here
 }
 
 #[test]
 #[ignore = "needs tmux"]
 fn an_answer_to_the_question_is_not_among_the_lines_typed_before() {
-    let (here, gate) = with_a_command();
+    let (here, command) = with_a_command();
     let screen = &here.terminal;
-    let wait = format!(": <{}", gate.display());
-    let mut command = here.runs(&["sh", "-c", &wait]);
     screen.line("hello");
     screen.line("quit");
     screen.at("end / leave / stay?");
@@ -37,8 +66,7 @@ fn an_answer_to_the_question_is_not_among_the_lines_typed_before() {
     screen.keys(&["Up"]);
     here.typed("hello");
     screen.keys(&["C-u"]);
-    std::fs::File::create(&gate).unwrap();
-    assert!(command.wait().0.success());
+    command.end();
     screen.line("quit");
     screen.prompt();
     let lines = screen.user.path("state/udpagent/prompt_history");
@@ -49,18 +77,9 @@ fn an_answer_to_the_question_is_not_among_the_lines_typed_before() {
 #[test]
 #[ignore = "needs tmux"]
 fn the_question_is_withdrawn_when_the_last_command_ends() {
-    let (here, gate) = with_a_command();
+    let here = with_a_late_answer();
     let screen = &here.terminal;
     let mut ann = here.member("ann", &[]);
-    let wait = format!(": <{}", gate.display());
-    let mut command = here.runs(&["sh", "-c", &wait]);
-    screen.line("quit");
-    screen.at("end / leave / stay?");
-    screen.tmux(&["send-keys", "-l", "sta"]);
-    screen.at("end / leave / stay? sta");
-    std::fs::File::create(&gate).unwrap();
-    assert!(command.wait().0.success());
-    here.told("* no command is running any more; the agent goes on");
     // What was typed as an answer is no message, and neither is the rest of it.
     screen.line("y");
     here.told("* not sent: it was typed as an answer");
@@ -77,15 +96,12 @@ fn the_question_is_withdrawn_when_the_last_command_ends() {
 #[test]
 #[ignore = "needs tmux"]
 fn an_answer_ends_no_command_that_the_question_did_not_name() {
-    let (here, gate) = with_a_command();
+    let (here, first) = with_a_command();
     let screen = &here.terminal;
-    let wait = format!(": <{}", gate.display());
-    let mut first = here.runs(&["sh", "-c", &wait]);
     screen.line("quit");
     screen.at("end / leave / stay?");
     let mut second = here.runs(&["sleep", "605"]);
-    std::fs::File::create(&gate).unwrap();
-    assert!(first.wait().0.success());
+    first.end();
     here.told("* the commands of the question have ended; the agent goes on");
     here.typed("");
     screen.line("quit");
@@ -106,17 +122,8 @@ fn an_answer_ends_no_command_that_the_question_did_not_name() {
 #[test]
 #[ignore = "needs tmux"]
 fn a_line_that_is_emptied_after_the_withdrawal_shows_the_prompt_again() {
-    let (here, gate) = with_a_command();
+    let here = with_a_late_answer();
     let screen = &here.terminal;
-    let wait = format!(": <{}", gate.display());
-    let mut command = here.runs(&["sh", "-c", &wait]);
-    screen.line("quit");
-    screen.at("end / leave / stay?");
-    screen.tmux(&["send-keys", "-l", "sta"]);
-    screen.at("end / leave / stay? sta");
-    std::fs::File::create(&gate).unwrap();
-    assert!(command.wait().0.success());
-    here.told("* no command is running any more; the agent goes on");
     screen.at("end / leave / stay? sta");
     screen.keys(&["C-u", "Enter"]);
     here.typed("");
