@@ -49,7 +49,7 @@ impl Intervals {
 
     /// Removes a range, splitting those that extend beyond it.
     pub(super) fn remove(&mut self, range: Range<u64>) {
-        if range.start >= range.end {
+        if range.start >= range.end || self.0.is_empty() {
             return;
         }
         if let Some((&before, &before_end)) = self.0.range(..range.start).next_back()

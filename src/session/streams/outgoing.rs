@@ -66,14 +66,17 @@ impl Streams {
             half.unmark_queued();
             let space = space(stream, half.next_offset());
             let taken = half.take_chunk(space, credit);
-            if let Some((_, fresh)) = &taken {
-                self.sent = self.sent.saturating_add(*fresh);
-            }
+            let fresh = taken.as_ref().map_or(0, |(_, fresh)| *fresh);
+            let left = credit.saturating_sub(fresh);
+            let is_queued = half.is_sendable(left.max(1)) && half.mark_queued();
+            self.sent = self.sent.saturating_add(fresh);
             let Some((chunk, _)) = taken else {
-                self.queue(stream);
+                if is_queued {
+                    self.sendable.push_back(stream);
+                }
                 continue;
             };
-            if self.is_to_be_queued(stream) {
+            if is_queued {
                 self.sendable.push_front(stream);
             }
             self.turn = Some(stream);

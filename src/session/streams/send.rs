@@ -283,12 +283,18 @@ impl SendHalf {
     /// if this completes the half.
     pub(in crate::session) fn on_acked(&mut self, range: Range<u64>, fin: bool) -> bool {
         self.lost.remove(range.clone());
-        if range.end > self.base {
+        let before = self.base;
+        if range.start <= self.base && self.acked.is_empty() {
+            // In order, as nearly all are: the set is not needed.
+            self.base = self.base.max(range.end);
+        } else if range.end > self.base {
             self.acked.insert(range.start.max(self.base)..range.end);
+            if let Some(first) = self.acked.first().filter(|first| first.start <= self.base) {
+                self.base = first.end;
+                self.acked.remove(first);
+            }
         }
-        if let Some(first) = self.acked.first().filter(|first| first.start <= self.base) {
-            self.base = first.end;
-            self.acked.remove(first);
+        if self.base > before {
             while let Some((offset, data)) = self.chunks.front()
                 && offset + data.len() as u64 <= self.base
             {
