@@ -10,6 +10,7 @@ mod bot_args;
 pub mod completions;
 pub mod ctl;
 pub mod failure;
+mod local_agent;
 pub mod man;
 mod memory;
 mod output;

@@ -9,6 +9,7 @@ mod host_accounts;
 mod invite;
 mod key;
 mod keys;
+mod local;
 mod owner;
 mod reload;
 mod revoke;
@@ -31,7 +32,7 @@ use self::reload::ReloadArgs;
 use self::revoke::RevokeArgs;
 use self::serve_args::ServeArgs;
 use self::status::StatusArgs;
-use super::{completions as shells, failure, memory, output};
+use super::{completions as shells, failure, local_agent, memory, output};
 use crate::agent::ipc::FRONT;
 use crate::agent::sandbox::{PROBE, probe_main};
 use crate::agent::supervisor::chat_history::writer;
@@ -116,6 +117,7 @@ pub fn main() -> ExitCode {
         Some(name) if name == bot::NAME => {
             std::process::exit(bot::main(std::env::args_os().skip(1)).into())
         }
+        Some(name) if name == local_agent::NAME => std::process::exit(local::main(&args).into()),
         Some(name) if name == PROBE => std::process::exit(probe_main().into()),
         Some(name) if name == policy_worker::NAME => std::process::exit(work().into()),
         Some(name) if name == writer::NAME => {

@@ -21,10 +21,10 @@ pub struct ContactTimeout {
     pub contact_timeout: Duration,
 }
 
-/// Choice between the agents of other hosts and one inside this process.
+/// Choice between the agents of other hosts and one of this command alone.
 #[derive(Args, Debug)]
 pub struct Contact {
-    /// Start an agent inside this process, with throw-away keys, and talk to it over real UDP
+    /// Start udpagent, the one beside udpctl or in PATH, for this command alone, with throw-away keys, and talk to it over real UDP
     #[arg(long, conflicts_with_all = ["hosts", "exclude", "group", "all_hosts", "hostfile", "inventory"])]
     pub local: bool,
     /// Time limit of the first answer.

@@ -1,24 +1,44 @@
-//! `--local`: an agent inside this process, on a loopback port, with keys that are not stored.
+//! `--local`: an agent in a child of this process, on a loopback port, with keys that are not stored.
+//!
+//! Not the agent itself, which is the program `udpagent`. Invariant: it ends with this process, and this process ends if it
+//! ends first.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{ChildStdin, ChildStdout, Command, Stdio, exit};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
-use super::context::open_client;
-use crate::agent::config::Switch;
-use crate::agent::daemon::{self, Agent, Plain, Trust};
-use crate::agent::{CgroupLimits, CgroupParent, jobs};
+use super::agent_program;
+use super::context::{note, open_client};
+use crate::cli::local_agent::{FAILED, NAME, RELEASE, Served, VERSION};
 use crate::control::client::Client;
 use crate::control::host_resolver::Host;
 use crate::crypto::SecretKey;
 use crate::rng::Rng;
+use crate::{escape, saved_mode};
 
-/// Name of the agent in everything that is printed.
-pub const LABEL: &str = "local";
+pub use crate::cli::local_agent::LABEL;
 
-/// An agent in this process and a session to it.
+/// Time limit of the answer of a program that was started: much more than a slow machine takes.
+const ANSWER_TIME: Duration = Duration::from_secs(30);
+
+/// Bytes of the answer: two lines, of which one may be an error message.
+const ANSWER: usize = 1024;
+
+/// Bytes displayed of a line of the answer.
+const LINE: usize = 256;
+
+/// An agent in a child of this process and a session to it.
 pub struct Local {
-    agent: Agent,
+    process: Process,
     /// The controller's network.
     pub client: Client,
     /// The agent, as a host to connect to.
@@ -26,39 +46,24 @@ pub struct Local {
 }
 
 impl Local {
-    /// Starts the agent and opens the network.
-    pub fn start(rng: &mut Rng) -> Result<Self> {
+    /// Starts the agent and opens the network. If the agent ends before [`stop`](Self::stop), this process exits with
+    /// `failed`.
+    pub fn start(rng: &mut Rng, failed: u8) -> Result<Self> {
         let controller = SecretKey::generate(rng);
-        let agent = daemon::start(daemon::Config {
-            identity: SecretKey::generate(rng),
-            name: LABEL.into(),
-            binds: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
-            trust: Trust::Keys(vec![controller.public()]),
-            exec: Switch::On,
-            jobs: jobs::Config::default(),
-            sessions_per_key: crate::session::limits::SESSIONS_PER_KEY,
-            plain: Plain::Off,
-            bot: None,
-            replay_log: None,
-            history: daemon::History::default(),
-            resources: Vec::new(),
-            cgroup_limits: CgroupLimits::default(),
-            cgroup_parent: CgroupParent::Off,
-            audit: None,
-            log: None,
-            recorder: None,
-            guard: None,
-        })
-        .context("cannot start an agent in this process")?;
+        let program = agent_program::find().context(
+            "--local needs udpagent, which is neither beside udpctl nor in PATH; install both programs",
+        )?;
+        let started = Process::start(&program, &controller, failed);
+        let (process, agent) = started.with_context(|| program.display().to_string())?;
         let client = open_client(controller)?;
         let host = Host {
             label: LABEL.into(),
-            agent: agent.key(),
-            paths: client.paths(agent.addresses())?,
+            agent: agent.key,
+            paths: client.paths(&[agent.address])?,
             ticket: None,
         };
         Ok(Self {
-            agent,
+            process,
             client,
             host,
         })
@@ -67,6 +72,107 @@ impl Local {
     /// Ends the agent and everything that it runs.
     pub fn stop(self) {
         self.client.close();
-        self.agent.stop();
+        self.process.stop();
     }
+}
+
+/// The child.
+struct Process {
+    /// Standard input of the child, which serves until it is closed.
+    stdin: ChildStdin,
+    /// True once the end of the child is no failure.
+    stops: Arc<AtomicBool>,
+    /// Thread that waits for its end.
+    end: JoinHandle<()>,
+}
+
+impl Process {
+    fn start(program: &Path, controller: &SecretKey, failed: u8) -> Result<(Self, Served)> {
+        let mut child = Command::new(program)
+            .arg0(NAME)
+            .args([VERSION, &controller.public().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Ctrl-C is for this process, which cancels the command.
+            .process_group(0)
+            .spawn()?;
+        let stdin = child.stdin.take().expect("it is piped");
+        let stdout = child.stdout.take().expect("it is piped");
+        let served = read_answer(stdout).and_then(|answer| served(&answer));
+        let served = match served {
+            Ok(served) => served,
+            Err(error) => {
+                // It may have ended by itself.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(error);
+            }
+        };
+        let stops = Arc::new(AtomicBool::new(false));
+        let expected = Arc::clone(&stops);
+        let wait = move || {
+            let status = child.wait();
+            if !expected.load(Ordering::SeqCst) {
+                saved_mode::restore();
+                let status = status.map_or_else(|error| error.to_string(), |end| end.to_string());
+                note(&format!("udpctl: the agent of --local ended: {status}"));
+                exit(failed.into());
+            }
+        };
+        let end = std::thread::Builder::new()
+            .name("local".into())
+            .spawn(wait)?;
+        Ok((Self { stdin, stops, end }, served))
+    }
+
+    fn stop(self) {
+        self.stops.store(true, Ordering::SeqCst);
+        drop(self.stdin);
+        // It cannot panic but by a note that fails.
+        let _ = self.end.join();
+    }
+}
+
+/// Reads the two lines of the answer, or less if the program ends or its time is over.
+fn read_answer(mut stdout: ChildStdout) -> Result<Vec<u8>> {
+    let deadline = Instant::now() + ANSWER_TIME;
+    let mut answer = Vec::new();
+    let mut piece = [0; ANSWER];
+    while answer.len() < ANSWER && answer.split(|&byte| byte == b'\n').nth(2).is_none() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).context("time of the answer")?;
+        match poll(&mut [PollFd::new(&stdout, PollFlags::IN)], Some(&left)) {
+            Ok(0) => bail!("no answer within {} s", ANSWER_TIME.as_secs()),
+            Ok(_) => {}
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        }
+        let count = stdout.read(&mut piece)?;
+        if count == 0 {
+            break;
+        }
+        answer.extend_from_slice(&piece[..count]);
+    }
+    Ok(answer)
+}
+
+/// Returns the agent that an answer describes.
+fn served(answer: &[u8]) -> Result<Served> {
+    let mut lines = answer.split(|&byte| byte == b'\n');
+    let release = lines.next().unwrap_or_default();
+    if release != RELEASE.as_bytes() {
+        let version = env!("CARGO_PKG_VERSION");
+        bail!(
+            "not the udpagent of this udpctl {version}, as it answers \"{}\"; install both programs from one release",
+            escape::line(release, LINE)
+        );
+    }
+    let second = std::str::from_utf8(lines.next().unwrap_or_default()).unwrap_or_default();
+    if let Some(reason) = second.strip_prefix(FAILED) {
+        bail!(
+            "the agent of --local: {}",
+            escape::line(reason.as_bytes(), LINE)
+        );
+    }
+    Served::parse(second).context("the agent of --local did not start")
 }

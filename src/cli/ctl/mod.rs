@@ -1,6 +1,7 @@
 //! `udpctl`: its subcommands, one module each, and the way from the command line to the exit status.
 
 mod accept;
+mod agent_program;
 mod args;
 mod attach;
 mod background;

@@ -63,7 +63,7 @@ pub fn run(args: &PingArgs) -> Result<u8> {
     };
     let mut printed = Ok(());
     if args.contact.local {
-        let local = Local::start(&mut context.rng)?;
+        let local = Local::start(&mut context.rng, INTERNAL)?;
         let mut count = Count::new([LABEL]);
         let questions = vec![question(local.host.clone())];
         run_queries(&local.client, None, questions, |_, answer| {

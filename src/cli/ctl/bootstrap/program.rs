@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use aws_lc_rs::digest::{SHA256, digest};
 
+use crate::cli::ctl::agent_program;
+
 /// A program to send.
 pub struct Program {
     /// Its bytes.
@@ -59,12 +61,11 @@ impl Program {
 }
 
 fn beside() -> Result<PathBuf> {
-    let own = std::env::current_exe().context("this program's own file")?;
-    let path = own.with_file_name("udpagent");
+    let path = agent_program::beside().context("this program's own file")?;
     if !path.is_file() {
         bail!(
-            "no udpagent beside {}; name it: --agent FILE",
-            own.display()
+            "no udpagent beside udpctl: {}; name it: --agent FILE",
+            path.display()
         );
     }
     Ok(path)

@@ -272,7 +272,7 @@ fn run_on(
     // Before the requests are in the journal: without these files, none is made.
     let (files, job_log) = (args.output.files()?, args.output.job_log()?);
     if args.contact.local {
-        let local = Local::start(&mut context.rng)?;
+        let local = Local::start(&mut context.rng, status::UDPCTL_FAILURE)?;
         let task = Task {
             label: LABEL.into(),
             host: TaskHost::Found(Ok(local.host.clone())),
