@@ -86,6 +86,11 @@ pub fn line(bytes: &[u8], max: usize) -> Cow<'_, str> {
 /// Returns true if [`line()`] returns the text unchanged, given a sufficient `max`.
 #[must_use]
 pub fn is_clean(text: &str) -> bool {
+    // Nearly all text; its characters depend on no context.
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~');
+    if text.bytes().all(is_plain) {
+        return true;
+    }
     let mut context = Context::default();
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
@@ -333,6 +338,20 @@ mod tests {
             "[ -~]{1,3}".prop_map(String::into_bytes),
         ];
         proptest::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
+    }
+
+    #[test]
+    fn printable_ascii_is_shown_in_every_context_of_its_own() {
+        for (first, next) in
+            (' '..='~').flat_map(|first| (' '..='~').map(move |next| (first, next)))
+        {
+            let mut context = Context::default();
+            assert!(
+                context.shows(first, Some(next)) && context.shows(next, None),
+                "{first}{next}"
+            );
+        }
+        assert!(!is_clean("a\n") && !is_clean("\x7f") && is_clean("a~ z"));
     }
 
     proptest! {
