@@ -6,6 +6,7 @@
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
 use super::{Forged, suite};
+use crate::wire::append_zeros;
 
 /// Key that seals datagrams to the peer.
 pub struct SealingKey {
@@ -39,7 +40,7 @@ impl SealingKey {
         tail: &[u8],
     ) {
         let at = buf.len();
-        buf.resize(at + tail.len() + suite::TAG, 0);
+        append_zeros(buf, tail.len() + suite::TAG);
         let (head, rest) = buf[start..].split_at_mut(at - start);
         self.key
             .seal_in_place_scatter(nonce(counter), Aad::from(header), head, tail, rest)

@@ -185,7 +185,8 @@ impl Connecting {
             }
             .encode(&mut payload);
         }
-        payload.resize(size, 0);
+        let missing = size.saturating_sub(payload.len());
+        wire::append_zeros(&mut payload, missing);
         payload
     }
 
