@@ -20,7 +20,7 @@ use rustix::process::setsid;
 use crate::agent::ipc::receive_descriptors;
 use crate::bot::{Bot, Command, Failure, Outcome, Words, limits, run};
 use crate::message::status::{INTERNAL, SUCCESS};
-use crate::process::{KILL_TIME, MARKER, become_subreaper, end_children};
+use crate::process::{KILL_TIME, MARKER, become_subreaper, end_children, unblock_signals};
 
 /// Name under which this program is the process of the bot.
 pub const NAME: &str = "udpagent-bot";
@@ -69,6 +69,8 @@ pub fn main(args: impl Iterator<Item = OsString>) -> u8 {
     let _ = rustix::thread::set_name(c"udpagent-bot");
     // In a session of its own, so that the supervisor reaps what it leaves as an orphan.
     let _ = setsid();
+    // Its commands would inherit those that the supervisor has blocked.
+    unblock_signals();
     match parse(args).map(|command| serve(&command)) {
         Some(Ok(())) => SUCCESS,
         Some(Err(error)) => {

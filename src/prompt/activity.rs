@@ -37,6 +37,8 @@ struct Inner {
     last_key: Mutex<Option<Instant>>,
     /// True while nothing is typed.
     is_empty: AtomicBool,
+    /// True if another program may have changed the mode of the terminal.
+    is_lost: AtomicBool,
     /// Line that was finished last.
     finished: Mutex<String>,
     question: Mutex<Option<Question>>,
@@ -56,6 +58,16 @@ impl Activity {
     /// Returns true while nothing is typed.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty.load(Ordering::SeqCst)
+    }
+
+    /// Notes that another program may have changed the mode of the terminal, or that it is that of the prompt.
+    pub fn set_lost(&self, is_lost: bool) {
+        self.0.is_lost.store(is_lost, Ordering::SeqCst);
+    }
+
+    /// Returns true if another program may have changed the mode of the terminal.
+    pub fn is_lost(&self) -> bool {
+        self.0.is_lost.load(Ordering::SeqCst)
     }
 
     /// Notes a finished line, which stays above the next prompt.

@@ -1,4 +1,4 @@
-//! Prompt of a chat: the line editor, its history, and the mode of the terminal.
+//! Prompt of a chat: the line editor and its history.
 //!
 //! Not what is shown above it. Invariant: a line is passed on in the order in which it was typed, each once.
 
@@ -7,10 +7,7 @@ use std::env;
 use std::io::{self, Write as _};
 
 use crossbeam_channel::Sender;
-use rustix::termios::{
-    InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, isatty, tcgetattr,
-    tcsetattr,
-};
+use rustix::termios::isatty;
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
 use rustyline::{CompletionType, Config, Editor, ExternalPrinter};
@@ -18,6 +15,7 @@ use rustyline::{CompletionType, Config, Editor, ExternalPrinter};
 use super::activity::{Activity, Question};
 use super::command::{self, Typed};
 use super::completion::{Members, PromptHelper};
+use super::input_relay::{Gate, discard_input};
 use super::limits;
 use super::line_history::EarlierLines;
 use super::rows::Rows;
@@ -36,15 +34,6 @@ pub struct PromptOptions {
     pub history: Box<dyn EarlierLines>,
 }
 
-/// Effect of the key that suspends a program, usually Ctrl-Z.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum SuspendKey {
-    /// It sends SIGTSTP.
-    Signal,
-    /// It is a key without a meaning.
-    Nothing,
-}
-
 /// Values of `TERM` for terminals on which the line editor cannot move the cursor.
 const WITHOUT_EDITOR: [&str; 3] = ["dumb", "cons25", "emacs"];
 
@@ -60,19 +49,21 @@ pub struct LineEditor {
     editor: Editor<PromptHelper, MemHistory>,
     history: Box<dyn EarlierLines>,
     prompt: &'static str,
+    keys: Gate,
     /// Line that goes on, before and behind the cursor.
     kept: (String, String),
     /// True if the user was told that lines are not kept.
     has_failed: bool,
 }
 
-/// Opens a line editor, and the printer that writes above it.
+/// Opens a line editor of standard input, to which `keys` lets pass what is typed, and the printer that writes above it.
 ///
 /// # Errors
 /// If the terminal cannot be used.
 pub fn open_editor(
     options: PromptOptions,
     activity: Activity,
+    keys: Gate,
 ) -> io::Result<(LineEditor, impl ExternalPrinter + Send)> {
     let config = Config::builder()
         // Each line of a pasted text is a message.
@@ -100,6 +91,7 @@ pub fn open_editor(
         editor,
         history: options.history,
         prompt: options.prompt,
+        keys,
         kept: Default::default(),
         has_failed: false,
     };
@@ -125,9 +117,10 @@ impl LineEditor {
         helper.map_or_else(Default::default, |helper| helper.line.take())
     }
 
-    /// Reads the next line, or several that a terminal has passed as one text; none if it is blank, or goes on after a byte that
-    /// is not UTF-8 or a signal. Returns also the question that was shown in the place of the prompt.
+    /// Reads the next line, or several that a terminal has passed as one text; none if it is blank, or goes on after a signal.
+    /// Waits for the foreground before. Returns also the question that was shown in the place of the prompt.
     pub fn read(&mut self, activity: &Activity) -> (Vec<Typed>, Option<Question>) {
+        self.keys.open();
         let (before, behind) = std::mem::take(&mut self.kept);
         let shown = activity.begin_editing(&format!("{before}{behind}"));
         let prompt = shown.map_or(self.prompt, |question| question.text);
@@ -137,15 +130,10 @@ impl LineEditor {
         let line = self
             .editor
             .readline_with_initial(prompt, (&before, &behind));
+        self.keys.close();
         activity.end_editing();
         activity.on_rows();
         let typed = match line {
-            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                // The editor drops what it has read behind the byte, and all that it has of a marked paste.
-                note("what is not UTF-8 is left out; text pasted with it may be lost");
-                self.kept = self.take_line();
-                Vec::new()
-            }
             Ok(text) => {
                 self.take_line();
                 activity.on_line(&text);
@@ -161,7 +149,10 @@ impl LineEditor {
                 Vec::new()
             }
             Err(ReadlineError::Eof) => vec![Typed::Leave],
-            Err(ReadlineError::Interrupted) => vec![Typed::Interrupted],
+            Err(ReadlineError::Interrupted) => {
+                discard_input();
+                vec![Typed::Interrupted]
+            }
             Err(error) => vec![Typed::Failed(error.to_string())],
         };
         (typed, shown)
@@ -196,25 +187,6 @@ fn note(words: &str) {
 fn parse(text: &str) -> Vec<Typed> {
     let lines = text.split(['\n', '\r']);
     lines.filter_map(command::parse).collect()
-}
-
-/// Takes the terminal out of canonical mode as long as there is a prompt, not only while a line is edited. Input that is
-/// typed ahead then waits in the terminal unchanged, without a limit on its length, and is echoed when it is read. Returns
-/// the mode before.
-pub fn keep_typed_ahead(suspend: SuspendKey) -> io::Result<Termios> {
-    let before = tcgetattr(io::stdin())?;
-    let mut mode = before.clone();
-    mode.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::IEXTEN;
-    mode.input_modes -=
-        InputModes::ICRNL | InputModes::INLCR | InputModes::IGNCR | InputModes::IXON;
-    if suspend == SuspendKey::Nothing {
-        // The terminal looks for this one first. A key that is turned off would be that of Ctrl-@ for the line editor.
-        mode.special_codes[SpecialCodeIndex::VSUSP] = mode.special_codes[SpecialCodeIndex::VINTR];
-    }
-    mode.special_codes[SpecialCodeIndex::VMIN] = 1;
-    mode.special_codes[SpecialCodeIndex::VTIME] = 0;
-    tcsetattr(io::stdin(), OptionalActions::Drain, &mode)?;
-    Ok(before)
 }
 
 pub fn to_io(error: ReadlineError) -> io::Error {

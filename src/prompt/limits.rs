@@ -11,6 +11,19 @@ pub const HISTORY_BYTES: usize = 256 << 10;
 /// Bytes of a note of the line editor: a path of the greatest length and an error.
 pub const NOTE: usize = 4096 + 256;
 
+/// Bytes of what is typed that are read at once. With as many again in the line editor, what is not in the terminal is less
+/// than a row or two of text.
+pub const PIECE: usize = 256;
+
+/// Shortest time after which is looked whether the line editor has read a piece: less than it needs to draw it.
+pub const DRAIN_MIN: Duration = Duration::from_millis(1);
+
+/// Longest such time, while the editor is blocked: less than [`PASTE_PAUSE`], so that a paste is not divided.
+pub const DRAIN_MAX: Duration = Duration::from_millis(8);
+
+/// Interval of the check for the foreground, while a program with a prompt is in the background.
+pub const BACKGROUND: Duration = Duration::from_millis(250);
+
 /// Lines at once that a prompt sends without a question.
 pub const PASTE_UNASKED: usize = 20;
 

@@ -10,6 +10,7 @@ pub mod completion;
 pub mod editing_mode;
 pub mod editor;
 pub mod exec;
+pub mod input_relay;
 pub mod limits;
 pub mod line_history;
 pub mod output_lines;

@@ -4,9 +4,6 @@ use std::net::UdpSocket;
 
 use crate::harness::{DEADLINE, Pty, User};
 
-/// Note about a byte that is not UTF-8.
-const LEFT_OUT: &str = "* what is not UTF-8 is left out; text pasted with it may be lost";
-
 /// Starts a chat with a peer, and waits for its prompt.
 fn at_a_prompt(user: &User) -> (Pty, UdpSocket) {
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -53,42 +50,74 @@ fn a_paste_of_more_than_twenty_lines_in_plain_text_asks_before_it_is_sent() {
 }
 
 #[test]
-fn a_byte_that_is_not_utf8_at_the_prompt_is_left_out_and_the_chat_goes_on() {
+fn a_byte_that_is_not_utf8_is_replaced_and_nothing_that_is_pasted_with_it_is_lost() {
     let user = User::new();
     let (mut here, peer) = at_a_prompt(&user);
     here.type_bytes(b"before \xff");
-    here.shows(LEFT_OUT);
-    here.shows("(unverified) > before ");
-    here.type_in("and behind\r");
-    hears(&peer, "before and behind\n");
-    // Nothing of a line that was sent is in the next one.
-    here.shows("(unverified) > ");
-    here.type_bytes(b"\xff");
-    here.shows(LEFT_OUT);
-    here.shows("(unverified) > ");
-    here.type_in("next\r");
-    hears(&peer, "next\n");
+    here.shows("before \u{fffd}");
+    here.type_in(" and behind\r");
+    hears(&peer, "before \u{fffd} and behind\n");
+    // Latin-1, in which such a byte may begin a character of UTF-8.
+    here.type_bytes(b"caf\xe9 noir\rsecond\rth\xfcring\xe9\rlast\r");
+    for line in [
+        "caf\u{fffd} noir",
+        "second",
+        "th\u{fffd}ring\u{fffd}",
+        "last",
+    ] {
+        hears(&peer, &format!("{line}\n"));
+    }
+    // A marked paste, which the line editor takes as one text.
+    here.type_bytes(b"\x1b[200~left \xff right\rsecond \xe4\rthird\x1b[201~\r");
+    for line in ["left \u{fffd} right", "second \u{fffd}", "third"] {
+        hears(&peer, &format!("{line}\n"));
+    }
     here.type_in("/quit\r");
     assert_eq!(here.wait(), Some(0));
 }
 
 #[test]
-fn a_paste_with_a_byte_that_is_not_utf8_warns_that_text_of_it_may_be_lost() {
+fn a_long_paste_in_latin_1_arrives_in_order_also_where_the_terminal_marks_it() {
     let user = User::new();
     let (mut here, peer) = at_a_prompt(&user);
-    // The line editor drops what it has read behind the byte.
-    here.type_bytes(b"left \xff right\rsecond\rthird\r");
-    here.shows(LEFT_OUT);
-    here.shows("(unverified) > left ");
-    here.type_in("over\r");
-    hears(&peer, "left over\n");
-    here.shows("(unverified) > ");
-    // And also what is before it, where the terminal marks the paste.
-    here.type_bytes(b"\x1b[200~left \xff right\rsecond\x1b[201~");
-    here.shows(LEFT_OUT);
-    here.shows("(unverified) > ");
-    here.type_in("next\r");
-    hears(&peer, "next\n");
+    for (begin, end) in [("", ""), ("\x1b[200~", "\x1b[201~\r")] {
+        let mut paste = begin.as_bytes().to_vec();
+        let word = "x".repeat(90);
+        for number in 1..=20 {
+            paste.extend(format!("{number} {word} ").as_bytes());
+            paste.extend(b"\xfcber\r");
+        }
+        paste.extend(end.as_bytes());
+        here.type_bytes(&paste);
+        for number in 1..=20 {
+            let mut buffer = [0; 200];
+            let length = peer.recv(&mut buffer).unwrap();
+            let wanted = format!("{number} {word} \u{fffd}ber\n");
+            assert_eq!(str::from_utf8(&buffer[..length]), Ok(&wanted[..]));
+        }
+    }
     here.type_in("/quit\r");
     assert_eq!(here.wait(), Some(0));
+}
+
+#[test]
+fn a_character_that_arrives_in_parts_is_whole_at_the_prompt() {
+    let user = User::new();
+    let (mut here, peer) = at_a_prompt(&user);
+    here.type_bytes(b"caf\xc3");
+    here.shows("caf");
+    here.type_bytes(b"\xa9 \xf0\x9f\x98");
+    here.shows("\u{e9} ");
+    here.type_bytes(b"\x80.\r");
+    hears(&peer, "caf\u{e9} \u{1f600}.\n");
+    here.type_in("/quit\r");
+    assert_eq!(here.wait(), Some(0));
+}
+
+#[test]
+fn a_window_that_is_closed_ends_a_chat_that_gets_no_signal() {
+    let user = User::new();
+    let (mut here, _peer) = at_a_prompt(&user);
+    here.close();
+    here.wait();
 }

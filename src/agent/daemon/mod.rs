@@ -39,6 +39,7 @@ use crate::bot;
 use crate::crypto::{PublicKey, SecretKey};
 use crate::net::{self, Carrier, UdpCarrier, UdpSockets};
 use crate::process::{self, CgroupLimits, CgroupParent, Limit};
+use crate::saved_mode;
 
 /// The log of an agent in processes of its own.
 pub struct Log {
@@ -289,6 +290,7 @@ impl Bound {
         let (signals, _) = Signals::new(self.supervisor.registry(), stops, reloads)?;
         self.signals = Some(signals);
         process::unblock_signals();
+        saved_mode::go_on_in_background();
         Ok(())
     }
 

@@ -14,6 +14,7 @@ use crate::agent::recorder::ignore_signals;
 use crate::agent::sandbox;
 use crate::message::status::{AGENT_FAILURE, INTERNAL};
 use crate::net::{Carrier, UdpCarrier};
+use crate::saved_mode;
 
 /// Runs the front and returns its exit status. Only a supervisor can start it.
 #[must_use]
@@ -34,6 +35,7 @@ fn run() -> io::Result<End> {
     let _ = rustix::thread::set_name(c"udpagent-front");
     // Those for the whole process group, as Ctrl-C is, are for the supervisor, which lets the sessions be closed.
     ignore_signals()?;
+    saved_mode::go_on_in_background();
     let socket = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
     let supervisor = socket.try_clone()?;
     let mut descriptors = receive_descriptors(&socket)?.into_iter();

@@ -10,15 +10,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use nix::unistd::{getpgrp, tcgetpgrp};
+use nix::unistd::tcgetpgrp;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::stdio::{stdin, stdout};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{OptionalActions, tcgetattr};
 use rustyline::ExternalPrinter;
 use signal_hook::consts::{SIGCONT, SIGINT, SIGURG};
 
 use super::limits::{INTERRUPT_AGAIN, LATE_ANSWER};
-use super::terminal::{BACKGROUND, REDRAW};
+use super::terminal::REDRAW;
 use crate::agent::config::LogFormat;
 use crate::agent::ipc::Setup;
 use crate::agent::jobs::JobId;
@@ -27,11 +27,10 @@ use crate::agent::switch::Switch;
 use crate::prompt::activity::{Activity, Question};
 use crate::prompt::command::Typed;
 use crate::prompt::completion::Members;
-use crate::prompt::editing_mode::EditingMode;
-use crate::prompt::editor::{
-    LineEditor, PROMPT, PromptOptions, SuspendKey, is_possible, keep_typed_ahead, open_editor,
-};
-use crate::prompt::limits::HISTORY_LINES;
+use crate::prompt::editing_mode::{EditingMode, SuspendKey};
+use crate::prompt::editor::{LineEditor, PROMPT, PromptOptions, is_possible, open_editor};
+use crate::prompt::input_relay::{Gate, InputRelay};
+use crate::prompt::limits::{BACKGROUND, HISTORY_LINES};
 use crate::prompt::line_history::EarlierLines;
 use crate::prompt::paste::Paste;
 use crate::prompt::style::Style;
@@ -39,6 +38,7 @@ use crate::saved_mode;
 
 /// Line editor that is open, before the front is restricted and the terminal changed.
 pub struct Prepared {
+    relay: InputRelay,
     editor: LineEditor,
     printer: Box<dyn ExternalPrinter + Send>,
     activity: Activity,
@@ -69,12 +69,11 @@ impl EarlierLines for TypedLines {
 }
 
 impl Prepared {
-    /// Opens a line editor, unless the agent has no terminal that the editor can use, runs in the background of it, or
-    /// prints JSON.
+    /// Opens a line editor, unless the agent has no terminal that the editor can use, belongs to another session than the
+    /// terminal, or prints JSON.
     pub fn new(setup: &Setup) -> Option<Self> {
         let is_wanted = setup.prompt == Switch::On && setup.chat.format == LogFormat::Text;
-        let is_foreground = || tcgetpgrp(stdin()).is_ok_and(|foreground| foreground == getpgrp());
-        if !is_wanted || !is_possible() || !is_foreground() {
+        if !is_wanted || !is_possible() || tcgetpgrp(stdin()).is_err() {
             return None;
         }
         // The supervisor handles Ctrl-C. Between two lines nothing else catches it here.
@@ -93,8 +92,10 @@ impl Prepared {
                 kept: sender,
             }),
         };
-        let (editor, printer) = open_editor(options, activity.clone()).ok()?;
+        let relay = InputRelay::open(activity.clone()).ok()?;
+        let (editor, printer) = open_editor(options, activity.clone(), relay.gate()).ok()?;
         Some(Self {
+            relay,
             editor,
             printer: Box::new(printer),
             activity,
@@ -115,17 +116,15 @@ impl Prepared {
         self,
         wake: impl Fn() + Send + 'static,
     ) -> io::Result<(Prompt, AbovePrompt, Style)> {
-        let before = keep_typed_ahead(SuspendKey::Nothing)?;
-        saved_mode::set(Some(before.clone()));
         let (sender, typed) = bounded(1);
         let (proceed, processed) = bounded(1);
         let prompt = Prompt {
-            before,
+            keys: self.relay.gate(),
             activity: self.activity.clone(),
             members: self.members,
             paste: Paste::new(Some(self.activity.clone())),
             kept: self.kept,
-            mode: EditingMode::of_terminal(self.activity.clone())?,
+            mode: EditingMode::new(self.activity.clone(), SuspendKey::Nothing)?,
             next_check: None,
             next_interrupt: None,
             asked: BTreeSet::new(),
@@ -140,6 +139,7 @@ impl Prepared {
             activity: self.activity.clone(),
             text: String::new(),
         };
+        self.relay.start()?;
         let (mut editor, activity) = (self.editor, self.activity);
         std::thread::Builder::new()
             .name("input".into())
@@ -182,8 +182,7 @@ fn read(
 
 /// A prompt on the terminal.
 pub struct Prompt {
-    /// Mode of the terminal from before.
-    before: Termios,
+    keys: Gate,
     activity: Activity,
     /// Names that are completed.
     pub members: Members,
@@ -255,7 +254,8 @@ impl Prompt {
 
     /// Interrupts the line if it shows another question than the open one, so that the next line shows that. Characters are
     /// dropped for a question and kept after its withdrawal: without them, the rest of an answer would be a message. Call it
-    /// in each turn: a signal that comes before the line editor has its handler has no effect.
+    /// in each turn: a signal that comes before the line editor has its handler has no effect, and one in the background would
+    /// draw the prompt on the terminal of another program.
     pub fn show_question(&mut self) {
         let is_kept = !self.is_asked() && !self.activity.is_empty();
         if is_kept || !self.activity.is_outdated() {
@@ -263,6 +263,10 @@ impl Prompt {
             return;
         }
         let now = Instant::now();
+        if saved_mode::is_in_background() {
+            self.next_interrupt = Some(now + BACKGROUND);
+            return;
+        }
         if self.next_interrupt.is_none_or(|at| at <= now) {
             self.interrupt();
             self.next_interrupt = Some(now + INTERRUPT_AGAIN);
@@ -318,8 +322,9 @@ impl Prompt {
 impl Drop for Prompt {
     fn drop(&mut self) {
         self.end_editing();
+        self.keys.end();
         // Without waiting for a terminal that is stopped.
-        let _ = tcsetattr(stdin(), OptionalActions::Now, &self.before);
+        self.mode.set_before(OptionalActions::Now);
         saved_mode::set(None);
         let (out, now) = (stdout(), Timespec::default());
         let ready = poll(&mut [PollFd::new(&out, PollFlags::OUT)], Some(&now));
@@ -340,7 +345,9 @@ pub struct AbovePrompt {
 /// Waits until the last line is drawn: the line editor takes one line after the other.
 impl Drop for AbovePrompt {
     fn drop(&mut self) {
-        let _ = self.printer.print(format!("{REDRAW}\n"));
+        if !saved_mode::is_in_background() {
+            let _ = self.printer.print(format!("{REDRAW}\n"));
+        }
     }
 }
 
@@ -352,6 +359,14 @@ impl Write for AbovePrompt {
 
     fn flush(&mut self) -> io::Result<()> {
         let text = std::mem::take(&mut self.text);
+        if saved_mode::is_in_background() {
+            // On the terminal of another program, without a prompt below.
+            if text.starts_with(REDRAW) {
+                return Ok(());
+            }
+            let mut out = io::stdout().lock();
+            return out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        }
         if text.starts_with(REDRAW) {
             rustix::io::write(stdout(), self.activity.room().as_bytes())?;
         }

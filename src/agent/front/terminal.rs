@@ -9,7 +9,7 @@ use std::io::{self, BufReader, IsTerminal as _, Write};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, bounded};
 use nix::unistd::{getpgrp, tcgetpgrp};
@@ -19,6 +19,7 @@ use rustix::fs::{FileType, fstat};
 use super::typed_line::{Typed, next_line, of_person};
 use crate::agent::chat::Line;
 use crate::agent::limits;
+use crate::prompt::limits::BACKGROUND;
 
 /// Prints lines on standard output, from a thread of its own.
 #[derive(Debug)]
@@ -316,9 +317,6 @@ struct Stdin {
     /// True if what was read last is not the end of a line.
     in_line: bool,
 }
-
-/// Interval of the check for the foreground, while the agent is in the background and has something to do on the terminal.
-pub(super) const BACKGROUND: Duration = Duration::from_millis(250);
 
 /// Time for the rest of a line, before another front reads on. Programs write whole lines.
 const REST_OF_LINE: Timespec = Timespec {

@@ -33,6 +33,7 @@ use super::socket::{ENDS, pair};
 use crate::agent::audit::{self, Event, Record, Unwritten};
 use crate::escape;
 use crate::process::unblock_signals;
+use crate::saved_mode;
 
 /// Name of the process in lists; the system cuts it to 15 bytes.
 const COMM: &std::ffi::CStr = c"udpagent-record";
@@ -55,6 +56,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(settings: Settings) -> io::Result<()> {
     ignore_signals()?;
+    saved_mode::go_on_in_background();
     // For lists of processes only.
     let _ = rustix::thread::set_name(COMM);
     let control = io::stdin().as_fd().try_clone_to_owned()?;

@@ -4,7 +4,9 @@
 //! gone, whatever has ended it; a second Ctrl-C soon after the first does not depend on the front.
 
 use rustix::stdio::stdin;
-use rustix::termios::{QueueSelector, Termios, tcflush, tcgetattr};
+use rustix::termios::{
+    InputModes, LocalModes, OutputModes, QueueSelector, Termios, tcflush, tcgetattr,
+};
 
 use super::typed_lines::TypedLines;
 use super::{Supervisor, limits};
@@ -41,9 +43,15 @@ impl Terminal {
         self.has_prompt
     }
 
-    /// Keeps the mode before a front is started.
+    /// Keeps the mode before a front is started. In the background the terminal has the mode of another program, as of a shell
+    /// that edits a line: the one from before an earlier front is kept then, or else one with what every program expects.
     pub(super) fn keep_mode(&mut self) {
-        self.before = tcgetattr(stdin()).ok();
+        let mode = tcgetattr(stdin()).ok();
+        self.before = match self.before.take() {
+            kept @ Some(_) if mode.is_some() && saved_mode::is_in_background() => kept,
+            _ if saved_mode::is_in_background() => mode.map(cooked),
+            _ => mode,
+        };
     }
 
     /// Notes that the front has a prompt, or that its user has left it. A prompt without a terminal, or of a front that was
@@ -72,7 +80,7 @@ impl Terminal {
 
     /// Drops what was typed after the user had left the prompt, when nothing read it: the next prompt is not to say it.
     pub(super) fn forget_unread(&self) {
-        if self.is_left {
+        if self.is_left && !saved_mode::is_in_background() {
             let _ = tcflush(stdin(), QueueSelector::IFlush);
         }
     }
@@ -87,12 +95,25 @@ impl Terminal {
     }
 }
 
+/// Returns a mode with lines, echo and keys of signals.
+fn cooked(mut mode: Termios) -> Termios {
+    mode.local_modes |=
+        LocalModes::ICANON | LocalModes::ECHO | LocalModes::IEXTEN | LocalModes::ISIG;
+    mode.input_modes |= InputModes::ICRNL;
+    mode.output_modes |= OutputModes::OPOST | OutputModes::ONLCR;
+    mode
+}
+
 impl Supervisor {
     /// Lets the front ask the user about running commands because of Ctrl-C. Returns false if there is nothing to ask, or
     /// nobody who could be asked, or it is the second Ctrl-C: the agent must end.
     pub(super) fn asks_at_prompt(&mut self, now: Instant) -> bool {
         let is_running = self.table.iter().any(|(_, job)| !job.is_settled());
         if !is_running || !self.terminal.has_prompt || self.front.is_none() {
+            return false;
+        }
+        // The signal is from kill(1), and the question would not be seen.
+        if saved_mode::is_in_background() {
             return false;
         }
         if self.terminal.is_second_interrupt(now) {

@@ -4,7 +4,7 @@
 //! Not the prompt. Invariants: a status replaces the row above the prompt only if that row is the status before, and
 //! nothing was typed in the meantime that could have moved it; so does a line with its mark only in the place of that line.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use rustix::stdio::stdout;
@@ -15,6 +15,7 @@ use crate::control::console;
 use crate::escape;
 use crate::prompt::activity::Activity;
 use crate::prompt::editor;
+use crate::saved_mode;
 
 /// Line to show, with its line end; already escaped.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -87,6 +88,9 @@ impl<P: ExternalPrinter> AbovePrompt<P> {
     /// # Errors
     /// If the terminal is gone.
     pub(super) fn write(&mut self, shown: Shown) -> io::Result<()> {
+        if saved_mode::is_in_background() {
+            return self.write_beside(shown);
+        }
         let text = match shown {
             Shown::Said(text) | Shown::Note(text) => {
                 self.status = None;
@@ -109,6 +113,20 @@ impl<P: ExternalPrinter> AbovePrompt<P> {
         let Some(text) = text else { return Ok(()) };
         self.written = Some(self.activity.rows());
         self.print(text)
+    }
+
+    /// Writes a line on the terminal of another program, without a prompt below it.
+    fn write_beside(&mut self, shown: Shown) -> io::Result<()> {
+        match shown {
+            Shown::Said(text) | Shown::Note(text) => {
+                self.status = None;
+                self.written = Some(self.activity.rows());
+                let mut out = io::stdout().lock();
+                out.write_all(text.as_bytes()).and_then(|()| out.flush())
+            }
+            // They belong to the prompt.
+            Shown::Status(_) | Shown::Delivered { .. } | Shown::Redraw => Ok(()),
+        }
     }
 
     fn print(&mut self, text: String) -> io::Result<()> {

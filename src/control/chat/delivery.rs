@@ -146,9 +146,8 @@ impl ChatLoop<'_> {
         }
     }
 
-    /// Names lines that are late, and the time of a silence, and looks whether the terminal is back.
+    /// Names lines that are late, and the time of a silence.
     pub(super) fn on_tick(&mut self) {
-        self.screen.take_back();
         let now = Instant::now();
         let late = self.delivery.take_late(now);
         let count = late.len();

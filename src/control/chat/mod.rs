@@ -43,6 +43,7 @@ use crate::prompt::editor::{self, PromptOptions};
 use crate::prompt::line_history::LineHistory;
 use crate::prompt::paste::Paste;
 use crate::prompt::style::Style;
+use crate::saved_mode;
 
 /// Exit status if everything was delivered and the chat was left as requested.
 const DELIVERED: u8 = 0;
@@ -148,6 +149,8 @@ pub fn chat(client: &Client, host: Host, options: &Options<'_>) -> io::Result<u8
         drained: None,
         deadline: None,
     };
+    // The bot is started before, with the signals of any program.
+    saved_mode::go_on_in_background();
     Ok(chat_loop.run())
 }
 
@@ -216,6 +219,7 @@ impl ChatLoop<'_> {
             };
             let deadline = self.deadline.map_or_else(never, at);
             let pasted = self.paste.deadline().map_or_else(never, at);
+            let checks = self.screen.checks();
             let drained = self.drained.map_or_else(never, at);
             select! {
                 recv(events) -> event => match event {
@@ -228,6 +232,7 @@ impl ChatLoop<'_> {
                 recv(typed) -> typed => self.on_input(typed.unwrap_or(Typed::Leave)),
                 recv(pasted) -> _ => self.on_paste_complete(),
                 recv(ticks) -> _ => self.on_tick(),
+                recv(checks) -> _ => self.screen.take_back(),
                 recv(self.screen.shown) -> more => {
                     if more.is_err() {
                         self.screen.on_output_gone();

@@ -26,6 +26,7 @@ use crate::prompt::editor::PromptOptions;
 use crate::prompt::line_history::LineHistory;
 use crate::prompt::paste::{Decision, Paste};
 use crate::prompt::style::Style;
+use crate::saved_mode;
 use crate::session::Path;
 use crate::time;
 
@@ -66,6 +67,7 @@ pub struct PlainOptions<'a> {
 /// # Errors
 /// If the terminal cannot be set up.
 pub fn chat_plain(client: &Client, paths: Vec<Path>, options: &PlainOptions<'_>) -> io::Result<u8> {
+    saved_mode::go_on_in_background();
     let mut screen = Screen::open(PromptOptions {
         prompt: "(unverified) > ",
         members: Members::default(),
@@ -144,6 +146,7 @@ impl PlainChat<'_> {
                 }
             }
             let pasted = self.paste.deadline().map_or_else(never, at);
+            let checks = self.screen.checks();
             let events = if self.screen.is_full() {
                 &nothing
             } else {
@@ -168,6 +171,7 @@ impl PlainChat<'_> {
                     self.on_decision(decision);
                 }
                 recv(over) -> _ => return None,
+                recv(checks) -> _ => self.screen.take_back(),
                 recv(options.signals) -> signal => {
                     if !signal.is_ok_and(|signal| self.screen.on_job_control(signal)) {
                         self.drop_unsent();

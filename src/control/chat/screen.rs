@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, at, bounded, never, select};
+use crossbeam_channel::{Receiver, Sender, TrySendError, after, at, bounded, never, select};
 use rustix::process::{Signal, getpid, kill_process};
-use rustix::termios::{OptionalActions, Termios, tcsetattr};
+use rustix::termios::OptionalActions;
 use signal_hook::consts::{SIGCONT, SIGTSTP};
 
 use super::above_prompt::{AbovePrompt, Shown};
@@ -17,8 +17,10 @@ use crate::escape;
 use crate::message::limits::{CHAT_TEXT, NAME};
 use crate::prompt::activity::Activity;
 use crate::prompt::command::{self, Typed};
-use crate::prompt::editing_mode::EditingMode;
-use crate::prompt::editor::{self, PromptOptions, SuspendKey};
+use crate::prompt::editing_mode::{EditingMode, SuspendKey};
+use crate::prompt::editor::{self, PromptOptions};
+use crate::prompt::input_relay::{Gate, InputRelay};
+use crate::prompt::limits::BACKGROUND;
 use crate::saved_mode;
 
 /// Input and output of the user. A thread of its own writes the lines, so that a blocked output stops nothing but
@@ -38,9 +40,9 @@ pub(super) struct Screen {
 
 /// Terminal while there is a prompt.
 struct Prompt {
-    before: Termios,
     mode: EditingMode,
     activity: Activity,
+    keys: Gate,
 }
 
 impl Screen {
@@ -56,18 +58,18 @@ impl Screen {
             return Ok(Self::new(None, lines, shown, typed));
         }
         let activity = Activity::default();
-        let (mut editor, printer) = editor::open_editor(prompt, activity.clone())?;
-        let before = editor::keep_typed_ahead(SuspendKey::Signal)?;
-        saved_mode::set(Some(before.clone()));
+        let relay = InputRelay::open(activity.clone())?;
+        let (mut editor, printer) = editor::open_editor(prompt, activity.clone(), relay.gate())?;
         let held = Prompt {
-            before,
-            mode: EditingMode::of_terminal(activity.clone())?,
+            mode: EditingMode::new(activity.clone(), SuspendKey::Signal)?,
             activity: activity.clone(),
+            keys: relay.gate(),
         };
         // From here on, dropping `held` restores the terminal.
         let mut above = AbovePrompt::new(printer, activity.clone());
         let (lines, shown) = spawn_output(move |line| above.write(line))?;
         let screen = Self::new(Some(held), lines, shown, typed);
+        relay.start()?;
         spawn("input", move || {
             editor::read_prompt(&mut editor, &activity, &sender);
         })?;
@@ -214,11 +216,20 @@ impl Screen {
         }
     }
 
+    /// Returns a channel that receives when the terminal may be taken back: never, unless another program may have it.
+    pub(super) fn checks(&self) -> Receiver<Instant> {
+        let is_lost = |prompt: &Prompt| prompt.mode.is_lost();
+        if self.prompt.as_ref().is_some_and(is_lost) {
+            after(BACKGROUND)
+        } else {
+            never()
+        }
+    }
+
     /// Stops the program, as Ctrl-Z requests, until SIGCONT.
     fn suspend(&mut self) {
         let Some(prompt) = &self.prompt else { return };
-        let stdin = io::stdin();
-        let _ = tcsetattr(&stdin, OptionalActions::Now, &prompt.before);
+        prompt.mode.set_before(OptionalActions::Now);
         let _ = kill_process(getpid(), Signal::STOP);
     }
 
@@ -244,7 +255,8 @@ impl Screen {
 
 impl Drop for Prompt {
     fn drop(&mut self) {
-        let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.before);
+        self.keys.end();
+        self.mode.set_before(OptionalActions::Drain);
         saved_mode::set(None);
         if self.activity.is_editing() {
             // The cursor is behind a line that was not finished.
@@ -256,7 +268,10 @@ impl Drop for Prompt {
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
     std::thread::Builder::new()
         .name(name.into())
-        .spawn(run)
+        .spawn(|| {
+            saved_mode::go_on_in_background();
+            run();
+        })
         .map(drop)
 }
 
