@@ -66,6 +66,28 @@ impl Fate {
         }
     }
 
+    /// Returns the class of a name, as in a summary line or a record.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let is_named = |class: &Self| class.name() == name || class.key() == name;
+        Self::ALL.into_iter().find(is_named)
+    }
+
+    /// Returns a sentence about the hosts of the class.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Ok => "The command returned 0, or was left running as requested.",
+            Self::Failed => "The command returned another status, or could not be started.",
+            Self::Stopped => "The command was ended before it was done.",
+            Self::Denied => "The agent refused the command.",
+            Self::Lost => "The result is not known.",
+            Self::Left => "The user left before the result was known.",
+            Self::Unreachable => "The host did not answer.",
+            Self::Skipped => "The run was stopped before it came to the host.",
+        }
+    }
+
     /// Returns the exit status of a run over several targets in which this class is the gravest.
     #[must_use]
     pub const fn exit_status(self) -> u8 {

@@ -1,5 +1,6 @@
 //! Lookup of outcomes by exit status and by name, for `udpctl explain`.
 
+use super::fate::Fate;
 use super::outcome::{ALL, Outcome, StartStep};
 use super::signal::MAX_SIGNAL;
 use super::table::Row;
@@ -60,11 +61,26 @@ fn with_status(outcome: Outcome, number: u8) -> Option<Outcome> {
     }
 }
 
-/// Returns the outcome with a name, as in JSON; upper case, and `-` in the place of `_`, are accepted.
+/// Returns the outcome with a name, as in JSON, or with the words of messages; upper case, `-` in the place of `_`, and the
+/// British spelling are accepted.
 #[must_use]
 pub fn named(name: &str) -> Option<Outcome> {
-    let name = name.to_ascii_lowercase().replace('-', "_");
-    ALL.into_iter().find(|outcome| outcome.row().name == name)
+    let plain = |text: &str| text.to_ascii_lowercase().replace(['-', ' '], "_");
+    let name = match plain(name) {
+        british if british == "cancelled" => "canceled".to_owned(),
+        name => name,
+    };
+    let is_named = |outcome: &Outcome| {
+        let row = outcome.row();
+        row.name == name || plain(row.words) == name
+    };
+    ALL.into_iter().find(is_named)
+}
+
+/// Returns the names of classes of hosts that no outcome has.
+pub fn classes() -> impl Iterator<Item = &'static str> {
+    let names = Fate::ALL.into_iter().map(Fate::key);
+    names.filter(|name| named(name).is_none())
 }
 
 #[cfg(test)]
@@ -98,6 +114,7 @@ mod tests {
     fn an_outcome_is_found_by_its_name() {
         for outcome in ALL {
             assert_eq!(named(outcome.row().name), Some(outcome));
+            assert_eq!(named(outcome.row().words), Some(outcome));
         }
         assert_eq!(
             named("Spawn-Failed"),
@@ -106,6 +123,7 @@ mod tests {
                 step: StartStep::Program,
             })
         );
+        assert_eq!(named("Cancelled"), Some(Outcome::Canceled {}));
         assert_eq!(named("fine"), None);
     }
 }

@@ -30,6 +30,7 @@ mod datagrams;
 mod doctor;
 mod endings;
 mod exec;
+mod explain;
 mod failures;
 mod fleet;
 mod fleet_jobs;

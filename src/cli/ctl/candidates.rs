@@ -20,6 +20,7 @@ use crate::control::tickets::boot_id;
 use crate::escape;
 use crate::home::{AgentHome, ControlHome, User, environment};
 use crate::message::OsText;
+use crate::message::lookup;
 use crate::message::outcome::ALL;
 use crate::message::signal::signal_name;
 use crate::net::{DEFAULT_PORT, Host, Target};
@@ -294,12 +295,13 @@ fn users(begin: &str) -> Vec<String> {
     users.map(str::to_owned).collect()
 }
 
-/// Returns candidates for the name of an outcome.
+/// Returns candidates for the name of an outcome or a class of hosts.
 pub fn outcome(current: &OsStr) -> Vec<CompletionCandidate> {
     let current = current.to_string_lossy();
     let names = ALL.iter().map(|outcome| outcome.row().name);
     candidates(
         names
+            .chain(lookup::classes())
             .filter(|name| name.starts_with(&*current))
             .map(str::to_owned),
     )

@@ -1,4 +1,4 @@
-//! `udpctl explain`: the meaning of an exit status or an outcome, from the table behind messages and manual.
+//! `udpctl explain`: the meaning of an exit status, an outcome or a class of outcomes, from the table behind messages and manual.
 //!
 //! Works offline: no agent is asked.
 
@@ -11,6 +11,7 @@ use clap_complete::engine::ArgValueCompleter;
 
 use super::candidates;
 use super::context::print;
+use crate::message::Fate;
 use crate::message::lookup;
 use crate::message::outcome::{ALL, Outcome};
 use crate::message::signal::signal_name;
@@ -25,7 +26,7 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct ExplainArgs {
-    /// Exit status such as 137, or name of an outcome such as lost
+    /// Exit status such as 137, or name of an outcome or class such as lost or skipped
     #[arg(value_name = "STATUS", add = ArgValueCompleter::new(candidates::outcome))]
     pub word: Word,
 }
@@ -37,6 +38,8 @@ pub enum Word {
     Number(u8),
     /// The name of an outcome.
     Named(Outcome),
+    /// The name of a class of hosts, other than those that are outcomes.
+    Class(Fate),
 }
 
 impl FromStr for Word {
@@ -46,13 +49,19 @@ impl FromStr for Word {
         if let Ok(number) = text.parse() {
             return Ok(Self::Number(number));
         }
-        lookup::named(text).map(Self::Named).ok_or_else(|| {
-            let names: Vec<_> = ALL.iter().map(|outcome| outcome.row().name).collect();
-            format!(
-                "neither an exit status from 0 to 255 nor an outcome; the outcomes are {}",
-                names.join(", ")
-            )
-        })
+        if let Some(outcome) = lookup::named(text) {
+            return Ok(Self::Named(outcome));
+        }
+        if let Some(class) = Fate::named(&text.to_ascii_lowercase()) {
+            return Ok(Self::Class(class));
+        }
+        let outcomes: Vec<_> = ALL.iter().map(|outcome| outcome.row().name).collect();
+        let classes: Vec<_> = lookup::classes().collect();
+        Err(format!(
+            "neither an exit status from 0 to 255 nor an outcome; the outcomes are {}; the classes of hosts are {}",
+            outcomes.join(", "),
+            classes.join(", ")
+        ))
     }
 }
 
@@ -61,6 +70,7 @@ pub fn run(args: &ExplainArgs) -> Result<u8> {
     print(&match args.word {
         Word::Number(number) => of_number(number),
         Word::Named(outcome) => of_outcome(outcome),
+        Word::Class(class) => of_class(class),
     })?;
     Ok(0)
 }
@@ -114,6 +124,15 @@ fn of_outcome(outcome: Outcome) -> String {
     )
 }
 
+fn of_class(class: Fate) -> String {
+    format!(
+        "{}: class of hosts of a run on several targets\n  {}\n  exit status if it is the gravest: {}\n",
+        class.name(),
+        class.meaning(),
+        class.exit_status()
+    )
+}
+
 /// Joins name and words, unless the words begin with the name.
 fn titled(name: &str, words: &str) -> String {
     if words.starts_with(name) {
@@ -138,7 +157,38 @@ mod tests {
         assert_eq!("lost".parse(), Ok(Word::Named(Outcome::Lost {})));
         assert!("256".parse::<Word>().is_err());
         let error = "fine".parse::<Word>().unwrap_err();
-        assert!(error.ends_with("lost, unreachable, unknown"), "{error}");
+        assert!(error.contains("lost, unreachable, unknown; "), "{error}");
+        assert!(
+            error.ends_with("are ok, failed, stopped, left, skipped"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn every_word_that_is_printed_as_an_outcome_is_explained() {
+        for outcome in ALL {
+            for text in [outcome.row().name, outcome.row().words] {
+                assert_eq!(text.parse(), Ok(Word::Named(outcome)), "{text}");
+            }
+        }
+        for class in Fate::ALL {
+            for text in [class.name(), class.key()] {
+                let Ok(word) = text.parse() else {
+                    panic!("{text}");
+                };
+                match word {
+                    Word::Class(of_word) => assert_eq!(of_word, class),
+                    Word::Named(outcome) => assert_eq!(outcome.row().name, text),
+                    Word::Number(number) => panic!("{number}"),
+                }
+            }
+        }
+        assert_eq!("cancelled".parse(), Ok(Word::Named(Outcome::Canceled {})));
+        assert_eq!(
+            of_class(Fate::Stopped),
+            "stopped: class of hosts of a run on several targets\n  The command was ended before it was done.\n  \
+             exit status if it is the gravest: 3\n"
+        );
     }
 
     #[test]
