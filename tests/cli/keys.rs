@@ -91,11 +91,20 @@ fn an_unknown_controller_gets_no_answer_until_invited() {
     assert!(!host.path("ran").exists());
 
     let invitation = bare(&invite(&host, &agent));
-    let outcome = guest.udpctl(["accept", &invitation]).outcome();
-    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    let mut accept = guest.command("udpctl");
+    accept.args(["accept", &invitation]).env_remove("USER");
+    let outcome = accept.output().unwrap();
+    assert!(outcome.status.success(), "{outcome:?}");
     let stdout = String::from_utf8(outcome.stdout).unwrap();
     assert!(
         stdout.starts_with(&format!("{target} is trusted now; ")),
+        "{stdout}"
+    );
+    // Without USER, the name is that of the password database.
+    let user = udpagent::process::Account::current().name;
+    let user = user.to_str().unwrap();
+    assert!(
+        stdout.contains(&format!(" calls this controller {user}@")),
         "{stdout}"
     );
     guest

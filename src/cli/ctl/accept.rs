@@ -25,6 +25,7 @@ use crate::escape;
 use crate::message::limits::NAME;
 use crate::message::{Outcome, Reply, Request};
 use crate::net::{Invite, Target};
+use crate::process::Account;
 
 const EXAMPLES: &str = "\
 \"udpagent invite\", run on the agent's host as the agent's user, prints the invitation; over ssh it can be piped from there.
@@ -242,9 +243,11 @@ fn refuse_another_key(
     }
 }
 
-/// The default name of this controller, `user@host`.
+/// The default name of this controller, `user@host`. Without the variable USER, the user is that of the password database.
 fn own_name() -> String {
-    let user = std::env::var("USER").unwrap_or_else(|_| "someone".into());
+    let user = std::env::var("USER").ok().filter(|user| !user.is_empty());
+    let of_database = || Account::current().name.to_string_lossy().into_owned();
+    let user = user.unwrap_or_else(of_database);
     let host = rustix::system::uname();
     format!("{user}@{}", host.nodename().to_string_lossy())
 }
