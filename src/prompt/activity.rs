@@ -37,6 +37,8 @@ struct Inner {
     last_key: Mutex<Option<Instant>>,
     /// True while nothing is typed.
     is_empty: AtomicBool,
+    /// True while the user is asked whether to send lines that arrived at once.
+    is_paste_asked: AtomicBool,
     /// True if another program may have changed the mode of the terminal.
     is_lost: AtomicBool,
     /// Line that was finished last.
@@ -68,6 +70,16 @@ impl Activity {
     /// Returns true if another program may have changed the mode of the terminal.
     pub fn is_lost(&self) -> bool {
         self.0.is_lost.load(Ordering::SeqCst)
+    }
+
+    /// Notes that the user is asked whether to send lines that arrived at once, or is not any more.
+    pub fn set_paste_asked(&self, is_asked: bool) {
+        self.0.is_paste_asked.store(is_asked, Ordering::SeqCst);
+    }
+
+    /// Returns true while the user is asked whether to send lines that arrived at once.
+    pub fn is_paste_asked(&self) -> bool {
+        self.0.is_paste_asked.load(Ordering::SeqCst)
     }
 
     /// Notes a finished line, which stays above the next prompt.

@@ -18,6 +18,7 @@ use super::completion::{Members, PromptHelper};
 use super::input_relay::{Gate, discard_input};
 use super::limits;
 use super::line_history::EarlierLines;
+use super::paste;
 use super::rows::Rows;
 use crate::escape;
 
@@ -138,7 +139,9 @@ impl LineEditor {
                 self.take_line();
                 activity.on_line(&text);
                 // An answer is not typed again.
-                if shown.or_else(|| activity.question()).is_none() {
+                let is_asked = shown.or_else(|| activity.question()).is_some();
+                let is_answer = activity.is_paste_asked() && paste::answer_of(&text).is_some();
+                if !is_asked && !is_answer {
                     self.remember(&text);
                 }
                 parse(&text)

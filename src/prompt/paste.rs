@@ -23,6 +23,9 @@ pub struct Paste {
     state: State,
     /// Lines behind the bound, which are not kept.
     excess: usize,
+    /// Lines in the place of an answer, which are not kept, and the time of the last one.
+    others: usize,
+    last_other: Option<Instant>,
     ready: VecDeque<Typed>,
 }
 
@@ -41,8 +44,8 @@ pub enum Decision {
     None,
     /// The user has to be asked.
     Ask,
-    /// The user's answer is neither yes nor no.
-    AskAgain,
+    /// So many lines have come in the place of an answer.
+    AskAgain(usize),
     /// The lines are dropped, as the user has decided, or left without an answer.
     Dropped(usize),
     /// The lines are dropped because there are too many.
@@ -55,9 +58,17 @@ impl Decision {
         let most = limits::PASTE_LINES;
         Some(match self {
             Self::None => return None,
-            Self::Ask => format!("{held} lines at once: type y to send them, n to drop them"),
-            Self::AskAgain => {
-                format!("not sent; first type y to send the {held} lines, or n to drop them")
+            Self::Ask => {
+                format!("{held} lines at once: type \"y\" to send them, \"n\" to drop them")
+            }
+            Self::AskAgain(others) => {
+                let others = match others {
+                    1 => "not sent".to_owned(),
+                    others => format!("{others} lines are not sent"),
+                };
+                format!(
+                    "{others}; first type \"y\" to send the {held} lines before, or \"n\" to drop them"
+                )
             }
             Self::Dropped(lines) => format!("{lines} lines are not sent"),
             Self::TooMany(lines) => format!(
@@ -98,22 +109,24 @@ impl Paste {
         }
         if self.state == State::Asked {
             match answer(&typed) {
+                // A line of another paste is no answer.
+                Some(_) if self.others > 0 => {}
                 Some(true) => {
                     self.release();
                     return Decision::None;
                 }
                 Some(false) => return self.drop_all(),
-                // Further lines of a paste may arrive late, as over a slow link.
-                None if self
-                    .last
-                    .is_none_or(|last| now >= last + limits::PASTE_LATE) =>
-                {
-                    return Decision::AskAgain;
-                }
                 None => {}
             }
+            // Further lines of a paste may arrive late, as over a slow link.
+            let is_late = |last| now < last + limits::PASTE_LATE;
+            if self.others > 0 || !self.last.is_some_and(is_late) {
+                self.others += 1;
+                self.last_other = Some(now);
+                return Decision::None;
+            }
         }
-        self.state = State::Collecting;
+        self.set_state(State::Collecting);
         self.last = Some(now);
         if self.held.len() < limits::PASTE_LINES {
             self.held.push_back(typed);
@@ -123,9 +136,12 @@ impl Paste {
         Decision::None
     }
 
-    /// Returns the time at which the input that is held is complete, unless more arrives.
+    /// Returns the time at which lines that arrive at once are complete, unless more arrive.
     pub fn deadline(&self) -> Option<Instant> {
-        if self.held.is_empty() || self.state == State::Asked {
+        if self.state == State::Asked {
+            return self.last_other.map(|last| last + limits::PASTE_PAUSE);
+        }
+        if self.held.is_empty() {
             return None;
         }
         let key = self.activity.as_ref().and_then(Activity::last_key);
@@ -137,13 +153,17 @@ impl Paste {
         if self.deadline().is_none_or(|deadline| now < deadline) {
             return Decision::None;
         }
+        if self.state == State::Asked {
+            self.last_other = None;
+            return Decision::AskAgain(std::mem::take(&mut self.others));
+        }
         if self.excess > 0 {
             let dropped = Decision::TooMany(self.len());
             self.drop_all();
             return dropped;
         }
         if self.is_long() {
-            self.state = State::Asked;
+            self.set_state(State::Asked);
             return Decision::Ask;
         }
         self.release();
@@ -188,11 +208,19 @@ impl Paste {
     fn release(&mut self) {
         self.ready.append(&mut self.held);
         self.last = None;
-        self.state = State::Collecting;
+        (self.others, self.last_other) = (0, None);
+        self.set_state(State::Collecting);
+    }
+
+    fn set_state(&mut self, state: State) {
+        self.state = state;
+        if let Some(activity) = &self.activity {
+            activity.set_paste_asked(state == State::Asked);
+        }
     }
 
     fn drop_all(&mut self) -> Decision {
-        let dropped = self.len();
+        let dropped = self.len() + self.others;
         (self.held, self.excess) = (VecDeque::new(), 0);
         self.release();
         Decision::Dropped(dropped)
@@ -201,9 +229,14 @@ impl Paste {
 
 /// Returns the answer to the question whether to send.
 fn answer(typed: &Typed) -> Option<bool> {
-    let Typed::Line(line) = typed else {
-        return None;
-    };
+    match typed {
+        Typed::Line(line) => answer_of(line),
+        _ => None,
+    }
+}
+
+/// Returns the answer of a line to the question whether to send. `None` if it is none.
+pub fn answer_of(line: &str) -> Option<bool> {
     match &line.trim().to_lowercase()[..] {
         "y" | "yes" => Some(true),
         "n" | "no" => Some(false),
@@ -247,8 +280,10 @@ mod tests {
             assert_eq!(decision, Decision::Ask);
             let now = Instant::now() + limits::PASTE_LATE;
             let other = Typed::Line("yet another line".into());
-            assert_eq!(paste.push(now, other), Decision::AskAgain);
+            assert_eq!(paste.push(now, other), Decision::None);
             assert_eq!(paste.next(), None);
+            let complete = paste.deadline().unwrap();
+            assert_eq!(paste.on_deadline(complete), Decision::AskAgain(1));
             let expected = if all {
                 Decision::None
             } else {
@@ -290,6 +325,38 @@ mod tests {
         let (mut paste, decision) = pasted(many);
         assert_eq!(decision, Decision::TooMany(many));
         assert_eq!((paste.next(), paste.deadline()), (None, None));
+    }
+
+    #[test]
+    fn another_paste_in_the_place_of_an_answer_is_counted_as_a_whole() {
+        let (mut paste, _) = pasted(21);
+        let now = Instant::now() + limits::PASTE_LATE;
+        for text in ["z", "y", "n", "last"] {
+            let typed = Typed::Line(text.into());
+            assert_eq!(paste.push(now, typed), Decision::None);
+            assert_eq!(paste.on_deadline(now), Decision::None);
+        }
+        let again = paste.on_deadline(now + limits::PASTE_PAUSE);
+        assert_eq!(again, Decision::AskAgain(4));
+        let words = again.words(paste.len()).unwrap();
+        assert!(
+            words.starts_with("4 lines are not sent; first type"),
+            "{words}"
+        );
+        assert_eq!(paste.deadline(), None);
+        // Nothing of it is lost unsaid at the end.
+        assert_eq!(paste.push(now, Typed::Line("x".into())), Decision::None);
+        assert_eq!(paste.push(now, Typed::Leave), Decision::Dropped(22));
+    }
+
+    #[test]
+    fn only_an_open_question_about_a_paste_has_answers() {
+        let (mut paste, _) = pasted(21);
+        let activity = paste.activity.clone().unwrap();
+        assert!(activity.is_paste_asked());
+        let yes = Typed::Line("y".into());
+        paste.push(Instant::now(), yes);
+        assert!(!activity.is_paste_asked());
     }
 
     #[test]

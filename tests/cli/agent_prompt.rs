@@ -153,7 +153,7 @@ fn the_agent_has_the_prompt_of_a_chat_with_messages_above_and_its_commands() {
     screen.line("/msg ann(owner) psst");
     ann.stdout_line(|line| line == "hall (private): psst");
     screen.line("/msg bob psst");
-    here.told("* not sent: nobody here is named bob");
+    here.told("* not sent: nobody here is named \"bob\"");
     screen.line("//etc");
     ann.stdout_line(|line| line == "hall: /etc");
     screen.tmux(&["send-keys", "-l", "hello a\tthere"]);
@@ -166,7 +166,7 @@ fn the_agent_has_the_prompt_of_a_chat_with_messages_above_and_its_commands() {
     screen.keys(&["C-z", "C-u"]);
     screen.tmux(&["set-buffer", &"pasted\n".repeat(21)]);
     screen.tmux(&["paste-buffer"]);
-    here.told("* 21 lines at once: type y to send them, n to drop them");
+    here.told("* 21 lines at once: type \"y\" to send them, \"n\" to drop them");
     screen.line("n");
     here.told("* 21 lines are not sent");
     screen.line("/quit");
@@ -263,11 +263,13 @@ fn quit_asks_before_commands_end_and_stay_keeps_them() {
     let mut one = here.runs(&["sleep", "601"]);
     screen.line("quit");
     here.told(
-        "* 1 command is running and ends with the agent: sh -c echo runs; exec \"$@\" sh sleep 601",
+        "* 1 command is running and ends with the agent: sh -c 'echo runs; exec \"$@\"' sh sleep 601",
     );
     screen.at("end / leave / stay?");
     screen.line("what");
-    here.told("* type end to end them and the agent, leave to close this prompt, or stay");
+    here.told(
+        "* type \"end\" to end them and the agent, \"leave\" to close this prompt, or \"stay\"",
+    );
     screen.line("stay");
     here.told("* the agent goes on");
     screen.keys(&["C-d"]);

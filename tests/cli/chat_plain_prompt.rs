@@ -32,11 +32,15 @@ fn a_paste_of_more_than_twenty_lines_in_plain_text_asks_before_it_is_sent() {
         lines.collect::<Vec<_>>().concat()
     };
     here.type_in(&paste("refused", 21));
-    here.shows("* 21 lines at once: type y to send them, n to drop them");
+    here.shows("* 21 lines at once: type \"y\" to send them, \"n\" to drop them");
     here.type_in("n\r");
     here.shows("* 21 lines are not sent");
+    // The answer is not among the lines typed before.
+    here.type_in("\x1b[A");
+    here.shows("> refused 21");
+    here.type_in("\x15");
     here.type_in(&paste("accepted", 30));
-    here.shows("* 30 lines at once: type y to send them, n to drop them");
+    here.shows("* 30 lines at once: type \"y\" to send them, \"n\" to drop them");
     here.type_in("y\r");
     for number in 1..=30 {
         hears(&peer, &format!("accepted {number}\n"));

@@ -36,7 +36,7 @@ fn say_all(ann: &mut Chat<'_>) {
     ann.send_private("zoe(owner)", "to zoe").unwrap();
     ann.send_private("hall", "to the agent").unwrap();
     match ann.send_private("bob", "to nobody") {
-        Err(Error::MessageRefused(reason)) => assert_eq!(reason, "nobody here is named bob"),
+        Err(Error::MessageRefused(reason)) => assert_eq!(reason, "nobody here is named \"bob\""),
         other => panic!("{other:?}"),
     }
     for (to, text) in [
@@ -218,7 +218,9 @@ fn a_person_says_what_they_do_and_writes_to_one_member() {
     }
     here.line("/msg zoe secret");
     here.is("the refusal", |screen| {
-        screen.contains("* not delivered (nobody here is named zoe; did you mean zoe(owner)?)")
+        screen.contains(
+            "* not delivered (nobody here is named \"zoe\"; did you mean \"zoe(owner)\"?)",
+        )
     });
     here.line("/me waves");
     // A name is completed.
@@ -273,7 +275,7 @@ fn a_command_that_a_person_types_without_a_prompt_is_no_message() {
     ));
     agent.child.stdout_line(|line| line == "* ann(owner) came");
     here.line("/msg nobody secret");
-    here.shows("* not delivered (nobody here is named nobody): /msg nobody secret");
+    here.shows("* not delivered (nobody here is named \"nobody\"): /msg nobody secret");
     here.line("//etc");
     agent.child.stdout_line(|line| line == "ann(owner): /etc");
     assert!(!agent.child.stdout_seen().concat().contains("secret"));

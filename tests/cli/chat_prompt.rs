@@ -37,7 +37,7 @@ fn a_delivered_line_has_a_mark() {
         screen.contains("\n* delivered: long long")
     });
     here.line("/msg nobody hello");
-    here.shows("* not delivered (nobody here is named nobody): /msg nobody hello");
+    here.shows("* not delivered (nobody here is named \"nobody\"): /msg nobody hello");
     assert!(!here.screen().contains("hello \u{2713}\n* not"));
     here.keys(&["C-d"]);
     here.prompt();
@@ -95,8 +95,9 @@ fn a_paste_of_more_than_twenty_lines_asks_before_it_is_sent() {
     let here = Terminal::new();
     let mut agent = here.user.agent();
     chat(&here, &mut agent, "ann", "", "");
-    let question =
-        |count: usize| format!("* {count} lines at once: type y to send them, n to drop them");
+    let question = |count: usize| {
+        format!("* {count} lines at once: type \"y\" to send them, \"n\" to drop them")
+    };
     let pasted = |word: &str, count: usize| {
         let lines: Vec<_> = (1..=count).map(|n| format!("{word} {n}\n")).collect();
         here.tmux(&["set-buffer", &lines.concat()]);

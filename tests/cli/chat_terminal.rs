@@ -80,7 +80,7 @@ fn lines_typed_while_a_stopped_agent_blocks_a_chat_wait_for_it() {
     here.tmux(&["load-buffer", file.to_str().unwrap()]);
     here.tmux(&["paste-buffer"]);
     here.is("the question", |screen| {
-        screen.contains("* 600 lines at once: type y to send them, n to drop them")
+        screen.contains("* 600 lines at once: type \"y\" to send them, \"n\" to drop them")
     });
     here.line("y");
     here.is("as many as may be under way", |screen| {

@@ -70,13 +70,13 @@ impl Chat {
         let mut meant = members.filter(|(_, member)| is_meant(member));
         let Some((index, _)) = meant.next() else {
             return Err(format!(
-                "nobody here is named {}",
+                "nobody here is named \"{}\"",
                 beginning(to, MEMBER_NAME)
             ));
         };
         if meant.next().is_some() {
             return Err(format!(
-                "{to} is in several rooms; write the room before it, as /who does"
+                "\"{to}\" is in several rooms; write the room before it, as /who does"
             ));
         }
         let receiver = &mut self.members[index];
@@ -101,13 +101,16 @@ impl Chat {
         });
         match (meant.next(), meant.next()) {
             (Some(member), None) if !to.is_empty() => {
-                format!("nobody here is named {to}; did you mean {}?", member.name)
+                format!(
+                    "nobody here is named \"{to}\"; did you mean \"{}\"?",
+                    member.name
+                )
             }
-            (Some(_) | None, _) => format!("nobody here is named {to}"),
+            (Some(_) | None, _) => format!("nobody here is named \"{to}\""),
         }
     }
 }
 
 fn does_not_show(to: &str) -> String {
-    format!("the program of {to} does not show private messages")
+    format!("the program of \"{to}\" does not show private messages")
 }

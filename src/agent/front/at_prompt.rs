@@ -337,9 +337,10 @@ impl Thread {
             .map(|(_, words)| {
                 let words: Vec<_> = words
                     .iter()
-                    .map(|word| word.as_os_str().as_encoded_bytes())
+                    .map(|word| word.as_os_str().to_string_lossy())
+                    .map(|word| escape::shell_word(&word).into_owned())
                     .collect();
-                escape::line(&words.join(&b' '), limits::NAMED_COMMAND).into_owned()
+                escape::line(words.join(" ").as_bytes(), limits::NAMED_COMMAND).into_owned()
             });
         let named: Vec<_> = named.collect();
         let more = match count - named.len() {
@@ -376,7 +377,7 @@ impl Thread {
                 self.note("the agent goes on".into());
             }
             None => self.note(
-                "type end to end them and the agent, leave to close this prompt, or stay".into(),
+                "type \"end\" to end them and the agent, \"leave\" to close this prompt, or \"stay\"".into(),
             ),
         }
         true

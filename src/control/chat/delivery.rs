@@ -289,6 +289,10 @@ mod tests {
         let told = start + limits::SILENCE_NOTED;
         assert_eq!(delivery.take_silence(told), None);
         delivery.on_silent(start);
+        // From one second on.
+        let soon = told.checked_sub(Duration::from_millis(1)).unwrap();
+        assert_eq!(told, start + Duration::from_secs(1));
+        assert_eq!(delivery.take_silence(soon), None);
         assert_eq!(delivery.take_silence(told), Some(limits::SILENCE_NOTED));
         // Another session that fails does not begin another silence.
         delivery.on_silent(told);

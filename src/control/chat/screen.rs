@@ -58,7 +58,7 @@ impl Screen {
             return Ok(Self::new(None, lines, shown, typed));
         }
         let activity = Activity::default();
-        let relay = InputRelay::open(activity.clone())?;
+        let relay = InputRelay::open(activity.clone()).map_err(|error| without_relay(&error))?;
         let (mut editor, printer) = editor::open_editor(prompt, activity.clone(), relay.gate())?;
         let held = Prompt {
             mode: EditingMode::new(activity.clone(), SuspendKey::Signal)?,
@@ -263,6 +263,13 @@ impl Drop for Prompt {
             let _ = writeln!(io::stdout());
         }
     }
+}
+
+/// Adds to an error what to do without a pseudo-terminal.
+fn without_relay(error: &io::Error) -> io::Error {
+    let words =
+        format!("a prompt needs a pseudo-terminal: {error}; a chat through pipes needs none");
+    io::Error::new(error.kind(), words)
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {

@@ -15,6 +15,11 @@ fn a_line_of_the_log_stays_above_a_line_of_several_rows() {
     let rows = format!("> {}\n{}\n{}", &draft[..78], &draft[78..158], &draft[158..]);
     for key in ["C-e", "C-a"] {
         here.line("/who");
+        here.is("its answer", |screen| {
+            let mut rows = screen.trim_end().lines().rev();
+            let is_answer = |row: &str| row.starts_with("* you are hall");
+            rows.next() == Some(">") && rows.next().is_some_and(is_answer)
+        });
         here.tmux(&["send-keys", "-l", &draft]);
         here.is("the line", |screen| screen.trim_end().ends_with(&rows));
         here.keys(&[key]);

@@ -52,7 +52,9 @@ fn an_answer_to_the_question_is_not_among_the_lines_typed_before() {
     screen.line("quit");
     screen.at("end / leave / stay?");
     screen.line("what");
-    here.told("* type end to end them and the agent, leave to close this prompt, or stay");
+    here.told(
+        "* type \"end\" to end them and the agent, \"leave\" to close this prompt, or \"stay\"",
+    );
     screen.at("end / leave / stay?");
     screen.line("stay");
     here.typed("");
@@ -109,7 +111,7 @@ fn an_answer_ends_no_command_that_the_question_did_not_name() {
     let mut third = here.runs(&["sleep", "606"]);
     screen.line("end");
     // The new one first.
-    here.told("* 2 commands are running and end with the agent: sh -c echo runs; exec \"$@\" sh sleep 606; sh -c");
+    here.told("* 2 commands are running and end with the agent: sh -c 'echo runs; exec \"$@\"' sh sleep 606; sh -c");
     screen.at("end / leave / stay?");
     assert!(second.is_running() && third.is_running());
     screen.line("end");

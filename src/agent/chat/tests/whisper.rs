@@ -105,19 +105,22 @@ fn a_private_message_to_the_agent_is_shown_there_only_and_marked() {
 fn a_private_message_to_nobody_is_refused_with_the_name_and_passed_to_nobody() {
     let mut scene = Scene::with(&["ann", "bob", "Bob"]);
     for (to, reason) in [
-        ("b\u{f6}b", "nobody here is named b\u{f6}b"),
-        ("BOB", "nobody here is named BOB"),
-        ("bob ", "nobody here is named bob "),
-        ("bob\u{1b}[2J\n\0", "nobody here is named bob\u{1b}[2J\n\0"),
-        ("bob\u{200b}", "nobody here is named bob\u{200b}"),
-        ("", "nobody here is named "),
+        ("b\u{f6}b", "nobody here is named \"b\u{f6}b\""),
+        ("BOB", "nobody here is named \"BOB\""),
+        ("bob ", "nobody here is named \"bob \""),
+        (
+            "bob\u{1b}[2J\n\0",
+            "nobody here is named \"bob\u{1b}[2J\n\0\"",
+        ),
+        ("bob\u{200b}", "nobody here is named \"bob\u{200b}\""),
+        ("", "nobody here is named \"\""),
         ("ann", "ann is your own name"),
     ] {
         scene.whispers(1, 7, to, "x");
         assert_eq!(scene.refusal(1), reason);
     }
     scene.whispers(1, 8, &"\u{e9}".repeat(1 << 18), "x");
-    assert!(scene.refusal(1).len() <= "nobody here is named ".len() + MEMBER_NAME);
+    assert!(scene.refusal(1).len() <= "nobody here is named \"\"".len() + MEMBER_NAME);
     scene.whispers(1, 9, "bob", &"x".repeat(CHAT_TEXT + 1));
     assert_eq!(scene.refusal(1), "a message has at most 16384 bytes");
     scene.whispers(1, 10, "host", &"x".repeat(CHAT_TEXT + 1));
@@ -127,7 +130,7 @@ fn a_private_message_to_nobody_is_refused_with_the_name_and_passed_to_nobody() {
     scene.heard(1);
     scene.shown();
     scene.whispers(1, 11, "Bob", "x");
-    assert_eq!(scene.refusal(1), "nobody here is named Bob");
+    assert_eq!(scene.refusal(1), "nobody here is named \"Bob\"");
     scene.whispers(3, 0, "ann", "x");
     scene.whispers(9, 0, "ann", "x");
     assert_eq!(scene.heard(1), []);
@@ -150,7 +153,7 @@ fn the_agents_user_sends_private_messages_to_a_name_and_actions_to_all() {
     assert_eq!(scene.heard(2), [whispered("host", "psst")]);
     assert_eq!([scene.heard(1), scene.heard(3)], [[], []]);
     let nobody = private(&mut scene, "bo").unwrap_err();
-    assert_eq!(nobody, "nobody here is named bo");
+    assert_eq!(nobody, "nobody here is named \"bo\"");
     let long = "x".repeat(CHAT_TEXT + 1);
     let refused = scene
         .chat
@@ -171,7 +174,10 @@ fn the_agents_user_sends_private_messages_to_a_name_and_actions_to_all() {
         .on_call(NOW, call(4), &known("bob"), request, outbox);
     scene.heard(4);
     let several = private(&mut scene, "bob").unwrap_err();
-    assert!(several.starts_with("bob is in several rooms"), "{several}");
+    assert!(
+        several.starts_with("\"bob\" is in several rooms"),
+        "{several}"
+    );
     let to = (Some("ops"), "bob");
     assert_eq!(
         scene.chat.on_typed_private(to, "psst", &mut scene.outbox),
@@ -221,9 +227,9 @@ fn a_private_message_stays_in_its_room() {
     scene.heard(2);
     scene.shown();
     scene.whispers(1, 0, "bob", "x");
-    assert_eq!(scene.refusal(1), "nobody here is named bob");
+    assert_eq!(scene.refusal(1), "nobody here is named \"bob\"");
     scene.whispers(2, 0, "ann", "x");
-    assert_eq!(scene.refusal(2), "nobody here is named ann");
+    assert_eq!(scene.refusal(2), "nobody here is named \"ann\"");
     scene.whispers(2, 1, "cy", "x");
     let (from, text) = ("bob".into(), "x".into());
     assert_eq!(scene.heard(3), [Reply::Whispered { from, text, room }]);
@@ -248,7 +254,7 @@ fn a_program_that_does_not_show_private_messages_gets_none() {
     scene.heard(1);
     scene.heard(2);
     scene.whispers(1, 0, "old", "x");
-    let reason = "the program of old does not show private messages";
+    let reason = "the program of \"old\" does not show private messages";
     assert_eq!(scene.refusal(1), reason);
     assert_eq!(scene.heard(2), []);
 }
