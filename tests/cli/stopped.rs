@@ -58,12 +58,14 @@ fn goes_on_in_the_background(here: &Terminal, program: &str, command: &str, targ
             screen.trim_end().lines().collect::<Vec<_>>() == ["here>"]
         });
         runs(process);
-        here.line(&format!("udpctl send {target} -- hello there"));
+        udpctl(here, &["send", target, "--", "hello there"]);
         here.is("the message", |screen| {
             screen.contains("owner: hello there")
         });
-        here.line(&format!("udpctl exec {target} -- echo served"));
-        here.shows("served");
+        assert_eq!(
+            udpctl(here, &["exec", target, "--", "echo", "served"]),
+            "served\n"
+        );
         here.line("jobs");
         here.is("the job", |screen| screen.contains("Running"));
         assert!(!has_prompt(&here.screen()), "{}", here.screen());
