@@ -11,8 +11,10 @@ pub const SESSIONS: usize = 16_384;
 /// Maximum number of INITs waiting for their Diffie-Hellman: at 150 µs each, 40 ms of work.
 pub const HANDSHAKE_QUEUE: usize = 256;
 
-/// Pending INITs from which on an address must be validated by RETRY before work is done for it.
-pub const HANDSHAKES_BEFORE_RETRY: usize = HANDSHAKE_QUEUE / 8;
+/// Pending INITs from which on an address must be validated by RETRY before work is done for it: at 150 µs each, 20 ms of
+/// work. A RETRY costs a controller a second INIT, half of the handshake, so those that begin some hundred sessions with an
+/// agent at once should not get there; [`UNVALIDATED_INITS`] bounds what strangers cost.
+pub const HANDSHAKES_BEFORE_RETRY: usize = HANDSHAKE_QUEUE / 2;
 
 /// Number of INITs processed before the driver receives and sends again: at 200 µs each, about a millisecond,
 /// so that a flood of INITs slows established sessions little.
@@ -31,7 +33,7 @@ pub const NETWORK_INITS: Rate = Rate {
 /// session: 10 % of a processor. Beyond it, RETRY validates the address first.
 pub const UNVALIDATED_INITS: Rate = Rate {
     interval: Duration::from_millis(2),
-    burst: 100,
+    burst: 200,
 };
 
 /// INITs of one key: 500 a second cost a tenth of a processor. A shell that starts one udpctl after the other needs some
@@ -248,6 +250,10 @@ pub const UNCONFIRMED: Duration = Duration::from_secs(15);
 /// Lower bound of the time between two INITs after a RETRY: the agent has more INITs than it can answer at once, and
 /// works a full queue off in less.
 pub const BUSY: Duration = Duration::from_millis(100);
+
+/// Time that an answer to an INIT may take longer for each session that the controller has already: their handshakes are
+/// processed one after the other, at both ends, and so are the first requests in them. At most [`BUSY`] for all.
+pub const LATER_ANSWER: Duration = Duration::from_millis(1);
 
 /// Number of unanswered repeats after which a controller makes a new INIT: an agent that has restarted may
 /// take the old one for a replay.

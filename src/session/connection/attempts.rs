@@ -122,6 +122,8 @@ pub(super) struct Attempts {
     delay: Duration,
     /// Time at which the next attempt begins, if there is one.
     next_at: Instant,
+    /// Lower bound of the time for an answer.
+    pub(super) least_timeout: Duration,
 }
 
 impl Attempts {
@@ -136,7 +138,15 @@ impl Attempts {
             waiting,
             delay,
             next_at: now + delay,
+            least_timeout: Duration::ZERO,
         }
+    }
+
+    /// Takes into account that the answers of `sessions` come before.
+    pub(super) fn wait_behind(&mut self, sessions: usize) {
+        let sessions = u32::try_from(sessions).unwrap_or(u32::MAX);
+        let wait = limits::LATER_ANSWER.saturating_mul(sessions);
+        self.least_timeout = wait.min(limits::BUSY);
     }
 
     /// Begins the next attempt, if an address is left.

@@ -62,7 +62,14 @@ pub(in crate::session) struct Established {
 }
 
 impl Connecting {
-    pub(in crate::session) fn new(now: Instant, connect: Connect, max_datagram: usize) -> Self {
+    pub(in crate::session) fn new(
+        now: Instant,
+        connect: Connect,
+        earlier: usize,
+        max_datagram: usize,
+    ) -> Self {
+        let mut attempts = Attempts::new(now, connect.path, connect.further, connect.timeout);
+        attempts.wait_behind(earlier);
         Self {
             agent: connect.agent,
             mac: AgentMac::new(&connect.agent),
@@ -70,7 +77,7 @@ impl Connecting {
             invite: connect.invite.map(Zeroizing::new),
             first: connect.first,
             max_datagram,
-            attempts: Attempts::new(now, connect.path, connect.further, connect.timeout),
+            attempts,
             began: None,
             undecryptable: Vec::new(),
         }
@@ -86,13 +93,14 @@ impl Connecting {
         rng: &mut Rng,
     ) -> Option<(&[u8], Path, Option<NewId>)> {
         let index = self.attempts.due()?;
+        let least = self.attempts.least_timeout;
         let attempt = &mut self.attempts.begun[index];
         let path = attempt.path;
         if attempt.take_copy() {
             let flight = self.attempts.begun[index].flights.last()?;
             return Some((&flight.datagram, path, None));
         }
-        attempt.on_sent(now, pto);
+        attempt.on_sent(now, pto.max(least));
         let stale = attempt
             .flights
             .last()

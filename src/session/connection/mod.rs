@@ -151,10 +151,11 @@ struct Watch {
 }
 
 impl Session {
-    /// Creates a controller's session, which is about to send INIT.
+    /// Creates a controller's session, which is about to send INIT. The controller has `earlier` sessions already.
     pub(in crate::session) fn connect(
         now: Instant,
         connect: Connect,
+        earlier: usize,
         config: &Config,
         rng: &mut Rng,
     ) -> Self {
@@ -163,7 +164,8 @@ impl Session {
             .map(|Ticket { rtt, variation, .. }| RttEstimator::remembered(rtt, variation));
         let (session, timeout, first) = (connect.session, connect.timeout, connect.first.clone());
         let path = PathState::validated(connect.path);
-        let state = State::Connecting(Box::new(Connecting::new(now, connect, config.max_datagram)));
+        let connecting = Connecting::new(now, connect, earlier, config.max_datagram);
+        let state = State::Connecting(Box::new(connecting));
         let ids = (SessionId(0), SessionId(0));
         let mut this = Self::new(
             now,

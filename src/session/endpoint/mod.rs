@@ -211,7 +211,8 @@ impl Endpoint {
                 });
                 return;
             }
-            let session = Session::connect(now, connect, &self.config, &mut self.rng);
+            let earlier = self.slots.len();
+            let session = Session::connect(now, connect, earlier, &self.config, &mut self.rng);
             self.insert(session, None);
             return;
         }

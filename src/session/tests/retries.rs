@@ -77,6 +77,35 @@ fn a_controller_gives_an_agent_time_that_has_answered_with_retry() {
 }
 
 #[test]
+fn a_controller_with_many_sessions_waits_longer_before_it_repeats_an_init() {
+    let ticket = Ticket {
+        epoch: 1,
+        offset: 0,
+        rtt: Duration::from_millis(1),
+        variation: Duration::ZERO,
+    };
+    let repeat_of = |number: usize| {
+        let mut pair = Pair::new(Duration::ZERO);
+        for session in 0..300 {
+            pair.connect(session, Some(ticket), b"x");
+        }
+        assert_eq!(pair.wire.len(), 300);
+        let init = pair.wire[number].2.clone();
+        let sent_at = pair.now;
+        pair.wire.clear();
+        while !pair.wire.iter().any(|copy| copy.2 == init) {
+            pair.now = pair.controller.poll_timeout().expect("INITs are in flight");
+            pair.controller.handle_timeout(pair.now);
+            pair.drain_transmits();
+        }
+        pair.now.since(sent_at)
+    };
+    assert!(repeat_of(0) < limits::BUSY / 2);
+    assert_eq!(repeat_of(50), limits::LATER_ANSWER * 50);
+    assert_eq!(repeat_of(299), limits::BUSY);
+}
+
+#[test]
 fn a_repeat_over_a_long_path_is_two_datagrams() {
     let repeat_over = |ticket: Option<Ticket>| {
         let mut pair = Pair::new(Duration::ZERO);
