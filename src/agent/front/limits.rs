@@ -8,6 +8,10 @@ pub const MESSAGES_PER_TURN: usize = 64;
 /// Network events of one turn.
 pub const EVENTS_PER_TURN: usize = 256;
 
+/// Messages or events after which what they have caused is passed on, so that those of many short commands take few system
+/// calls and wake the other threads and processes rarely: at 64 KiB of output each a mebibyte.
+pub const BATCH: usize = 16;
+
 /// Readiness events of one poll.
 pub const READY: usize = 16;
 

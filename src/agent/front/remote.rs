@@ -1,7 +1,7 @@
 //! The processes of jobs as the front sees them: messages to the supervisor, states from it, and the shared rings.
 //!
-//! Not the job table. Invariants: a slot has at most one job; a start has left this process before the caller says
-//! that it was accepted; the ring of stdin never holds more than its size.
+//! Not the job table. Invariants: a slot has at most one job; a start has left this process when
+//! [`flush_starts`](Remote::flush_starts) returns; the ring of stdin never holds more than its size.
 
 use std::collections::HashMap;
 use std::os::fd::RawFd;
@@ -45,6 +45,8 @@ pub struct Remote {
     slots: u32,
     /// States that this side has decided.
     own: Vec<(JobId, Status)>,
+    /// True if a start may be queued.
+    has_start: bool,
 }
 
 /// Returns the ring of an output of a slot.
@@ -69,6 +71,7 @@ impl Remote {
             next_slot: 0,
             slots,
             own: Vec::new(),
+            has_start: false,
         }
     }
 
@@ -108,12 +111,11 @@ impl Remote {
         self.jobs.insert(restored.job, known);
     }
 
-    /// Returns the next message of the supervisor, after all queued ones were sent.
+    /// Returns the next message of the supervisor.
     ///
     /// # Errors
     /// [`FrameError`]: the supervisor has ended.
     pub fn receive(&mut self) -> Result<Option<ToFront>, FrameError> {
-        self.connection.flush()?;
         let message = self.connection.receive()?;
         if let Some(ToFront::Report(report)) = &message {
             self.on_report(report);
@@ -134,7 +136,7 @@ impl Remote {
         }
     }
 
-    /// Queues a message. It is sent at the latest by the next [`receive`](Self::receive).
+    /// Queues a message. [`flush`](Self::flush) sends it.
     pub fn send(&mut self, message: &ToSupervisor) {
         self.connection.queue(message);
     }
@@ -145,6 +147,16 @@ impl Remote {
     /// [`FrameError`]: the supervisor has ended.
     pub fn flush(&mut self) -> Result<(), FrameError> {
         self.connection.flush()
+    }
+
+    /// Sends the starts that are queued before it returns. Call it before a controller is told of one.
+    ///
+    /// # Panics
+    /// As [`flush_all`](Self::flush_all).
+    pub fn flush_starts(&mut self) {
+        if std::mem::take(&mut self.has_start) {
+            self.flush_all();
+        }
     }
 
     /// Returns true if the supervisor has not taken all that is queued.
@@ -207,7 +219,7 @@ impl Processes for Remote {
         self.jobs.insert(job, known);
         let start = Box::new(start);
         self.send(&ToSupervisor::Start { job, slot, start });
-        self.flush_all();
+        self.has_start = true;
     }
 
     fn output(&mut self, job: JobId, output: Output, from: u64, to: u64) -> Vec<Bytes> {

@@ -179,7 +179,9 @@ impl Thread {
     fn turn(&mut self) -> bool {
         let now = Clock.now();
         let mut more = self.take_messages(now);
+        self.execute_commands();
         more |= self.take_events(now);
+        self.execute_commands();
         self.take_typed(now);
         self.take_lines_of_prompt(now);
         self.take_answers(now);
@@ -197,11 +199,13 @@ impl Thread {
         if !self.supervisor_ready {
             return false;
         }
-        for _ in 0..limits::MESSAGES_PER_TURN {
+        for taken in 1..=limits::MESSAGES_PER_TURN {
             match self.service.processes().receive() {
                 Ok(Some(message)) => {
                     self.on_message(now, message);
-                    self.execute_commands();
+                    if taken % limits::BATCH == 0 {
+                        self.execute_commands();
+                    }
                 }
                 Ok(None) => {
                     self.supervisor_ready = false;
@@ -245,12 +249,14 @@ impl Thread {
     }
 
     fn take_events(&mut self, now: Instant) -> bool {
-        for _ in 0..limits::EVENTS_PER_TURN {
+        for taken in 1..=limits::EVENTS_PER_TURN {
             match self.net.events.channel().try_recv() {
                 Ok(event) => {
                     self.net.events.taken();
                     self.on_event(now, event);
-                    self.execute_commands();
+                    if taken % limits::BATCH == 0 {
+                        self.execute_commands();
+                    }
                 }
                 Err(TryRecvError::Empty) => return false,
                 Err(TryRecvError::Disconnected) => {
@@ -374,6 +380,8 @@ impl Thread {
             self.service.on_status(now, job, status);
         }
         while let Some(command) = self.service.poll_command() {
+            // No controller is told of a start that only this process knows.
+            self.service.processes().flush_starts();
             if let Some(command) = self.on_own(now, command) {
                 // The end of the network thread is noticed by its event channel.
                 let _ = self.net.handle.send(Command::Session(command));

@@ -292,8 +292,8 @@ pub enum Phase {
 /// The processes of the jobs. No call blocks or calls back.
 pub trait Processes {
     /// Starts a process. The job number was never used before, also not by an earlier agent over the same supervisor.
-    /// When this returns, the request is on its way also if this side dies: the controller is told next that it is
-    /// accepted.
+    /// Before the next command for the session layer is executed, the request must be on its way also if this side dies:
+    /// the controller is told that it is accepted.
     fn start(&mut self, job: JobId, start: Start);
 
     /// Returns held bytes of an output from `from` to `to`, in one or more pieces. Both lie between the last
