@@ -2,8 +2,8 @@
 //! tree, reaping.
 //!
 //! Not jobs, requests, policy or bytes: the agent decides what runs and reads the pipes; this layer
-//! handles `clone`, cgroups, `/proc` and signals. Linux only (pidfd, subreaper, `/proc`, cgroups). It has no thread and no
-//! clock, and no call blocks, except those that say so.
+//! handles `clone`, cgroups, `/proc` and signals. Linux only (pidfd, subreaper, `/proc`, cgroups). It has no thread, uses
+//! the clock for start times only, and no call blocks, except those that say so.
 //!
 //! ```text
 //!         start           poll() is Some           exited() is Some            Endings returns Ended
@@ -37,6 +37,7 @@ mod snapshot;
 mod spawn_error;
 mod spec;
 mod start;
+mod start_time;
 mod streams;
 mod terminal;
 mod tree;
@@ -61,6 +62,7 @@ pub use rustix::process::{Pid, Resource, Signal};
 pub use spawn_error::{Cause, SpawnError, Stage};
 pub use spec::{Executable, Limit, Spec, Stdin, Terminal};
 pub use start::{Started, Starting, StartingParts, start};
+pub use start_time::start_time;
 pub use terminal::{Input, Slave, WindowSize};
 pub use tree::{Tree, TreeParts};
 

@@ -16,7 +16,8 @@ use super::image::Image;
 use super::orphans::StartGuard;
 use super::report::{self, Record};
 use super::{
-    Cause, Pid, Pipe, Process, Signal, SpawnError, Spec, Stage, Tree, User, login, orphans, streams,
+    Cause, Pid, Pipe, Process, Signal, SpawnError, Spec, Stage, Tree, User, login, orphans,
+    start_time, streams,
 };
 
 /// Starts a process in a session and process group of its own, with exactly the specified environment, with
@@ -34,6 +35,7 @@ pub fn start(spec: &Spec) -> Result<Starting, SpawnError> {
     let (streams, report, child_ends) = streams::open(spec)?;
     let launch = |plan: Plan| {
         let guard = StartGuard::begin();
+        let before = start_time::tick();
         let child = child::launch(plan, &child_ends).map_err(SpawnError::of(Stage::Prepare))?;
         orphans::leaders().insert(child.pid);
         drop(guard);
@@ -43,7 +45,10 @@ pub fn start(spec: &Spec) -> Result<Starting, SpawnError> {
             None => pidfd_open(child.pid, PidfdFlags::empty()),
         };
         match pidfd {
-            Ok(pidfd) => Ok((child.pid, pidfd, child.memory)),
+            Ok(pidfd) => {
+                let started = start_time::of_child(child.pid, before);
+                Ok((child.pid, started, pidfd, child.memory))
+            }
             Err(errno) => {
                 let _ = kill_process(child.pid, Signal::KILL);
                 orphans::leaders().abandon(child.pid, child.memory);
@@ -51,7 +56,7 @@ pub fn start(spec: &Spec) -> Result<Starting, SpawnError> {
             }
         }
     };
-    let (pid, pidfd, memory) = match &spec.user {
+    let (pid, started, pidfd, memory) = match &spec.user {
         User::Own(account) => launch(Plan::Ready(Box::new(Image::new(spec, account, None)?)))?,
         User::Named(name) => launch(Plan::LookUp(&|| {
             let login = login::look_up(name).map_err(|cause| SpawnError {
@@ -61,7 +66,7 @@ pub fn start(spec: &Spec) -> Result<Starting, SpawnError> {
             Image::new(spec, &login.account, Some(&login.groups)).map(Box::new)
         }))?,
     };
-    let tree = Tree::new(pid, spec);
+    let tree = Tree::new(pid, spec, started);
     Ok(Starting {
         process: Process::new(tree, pidfd, memory, streams),
         report,

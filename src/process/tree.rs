@@ -48,12 +48,12 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Returns the tree of a new leader.
+    /// Returns the tree of a new leader, with its start time.
     #[must_use]
-    pub fn new(leader: Pid, spec: &Spec) -> Self {
+    pub fn new(leader: Pid, spec: &Spec, started: u64) -> Self {
         Self {
             leader,
-            started: Entry::read(leader).map_or(0, |entry| entry.started),
+            started,
             marker: spec.marker.clone(),
             on_terminal: spec.terminal.is_some(),
             cgroup: spec.cgroup.clone(),

@@ -16,7 +16,7 @@ use crate::agent::ipc::send_descriptors;
 use crate::agent::jobs::JobId;
 use crate::agent::supervisor::{Supervisor, limits};
 use crate::bot::Command;
-use crate::process::{Spec, Tree, User};
+use crate::process::{Spec, Tree, User, start_time};
 use crate::time::Instant;
 
 /// The process of the bot, and those of earlier fronts that have not ended yet.
@@ -102,7 +102,7 @@ impl BotProcess {
         };
         let child = bot::launch(&self.program, &self.command, &spec.marker, other.into())?;
         let pid = Pid::from_child(&child);
-        let tree = Tree::new(pid, &spec);
+        let tree = Tree::new(pid, &spec, start_time(pid));
         if let Some(guard) = &mut supervisor.guard {
             guard.started(id, tree.to_parts());
         }
