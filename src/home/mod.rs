@@ -15,6 +15,6 @@ mod lock;
 pub use dirs::{AgentHome, ControlHome, Lookup, NoHome, User, environment};
 pub use file::{
     FileError, MAX_FILE, Readers, open, read, read_at_most, read_bytes, replace, replace_hint,
-    rewrite,
+    replace_unsynced, rewrite,
 };
 pub use lock::{Lock, lock, try_lock};

@@ -68,7 +68,7 @@ impl LineHistory {
         drop(file);
         if length > 2 * limits::HISTORY_BYTES as u64 {
             let text = self.load().join("\n") + "\n";
-            let _ = home::replace_hint(&self.path, text.as_bytes());
+            let _ = home::replace_unsynced(&self.path, text.as_bytes());
         }
         drop(lock);
         Ok(())

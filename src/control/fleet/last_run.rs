@@ -30,12 +30,13 @@ impl LastRun {
         self.hosts.get(&class).map_or(&[], Vec::as_slice)
     }
 
-    /// Reads the record. Returns `None` if there is none.
+    /// Reads the record. Returns `None` if there is none, or a crash of the system has left an empty file.
     ///
     /// # Errors
     /// If the file cannot be read or is no record.
     pub fn load(path: &Path) -> Result<Option<Self>, FileError> {
-        let Some(text) = home::read_at_most(path, Readers::Owner, limits::LAST_RUN)? else {
+        let text = home::read_at_most(path, Readers::Owner, limits::LAST_RUN)?;
+        let Some(text) = text.filter(|text| !text.is_empty()) else {
             return Ok(None);
         };
         let broken = |error: serde_json::Error| FileError::Io(path.to_owned(), error.into());
@@ -76,5 +77,7 @@ mod tests {
         assert!(read.hosts(Class::Skipped).is_empty());
         home::replace_hint(&path, b"{").unwrap();
         assert!(LastRun::load(&path).is_err());
+        home::replace_hint(&path, b"").unwrap();
+        assert_eq!(LastRun::load(&path).unwrap(), None);
     }
 }

@@ -12,7 +12,7 @@ use std::os::unix::fs::{
 };
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 /// Upper bound of a file that is read, in bytes: ten thousand lines of 400 bytes.
@@ -222,13 +222,22 @@ pub fn rewrite(path: &Path, contents: &[u8]) -> Result<(), FileError> {
     })
 }
 
+/// Replaces a file atomically without `fsync(2)`. After a crash of the system it usually has the old or
+/// the new text, but a file system may lose both. Only the owner may read it.
+///
+/// # Errors
+/// [`FileError::Io`]
+pub fn replace_unsynced(path: &Path, contents: &[u8]) -> Result<(), FileError> {
+    replace_with(path, contents, Readers::Owner, Durability::ThroughExit)
+}
+
 /// Replaces a file atomically without waiting for the disk, for contents that may be lost in a
-/// crash. Only the owner may read it.
+/// crash of the system: the file may be empty then. Only the owner may read it.
 ///
 /// # Errors
 /// [`FileError::Io`]
 pub fn replace_hint(path: &Path, contents: &[u8]) -> Result<(), FileError> {
-    replace_with(path, contents, Readers::Owner, Durability::ThroughExit)
+    replace_with(path, contents, Readers::Owner, Durability::None)
 }
 
 /// Durability of a replaced file.
@@ -236,6 +245,7 @@ pub fn replace_hint(path: &Path, contents: &[u8]) -> Result<(), FileError> {
 enum Durability {
     ThroughCrash,
     ThroughExit,
+    None,
 }
 
 fn replace_with(
@@ -277,7 +287,11 @@ fn replace_as(
         if durability == Durability::ThroughCrash {
             file.sync_all()?;
         }
-        fs::rename(&aside, &target)?;
+        if durability == Durability::None {
+            take_place(&aside, &target)?;
+        } else {
+            fs::rename(&aside, &target)?;
+        }
         if durability == Durability::ThroughCrash {
             File::open(directory)?.sync_all()?;
         }
@@ -287,6 +301,18 @@ fn replace_as(
         let _ = fs::remove_file(&aside);
         FileError::Io(path.to_owned(), error)
     })
+}
+
+/// Renames a new file to `target`, without waiting for the disk: where a rename replaces a file, ext4
+/// and btrfs write the new one out, which takes milliseconds. An exchange does not.
+fn take_place(aside: &Path, target: &Path) -> io::Result<()> {
+    let is_file = fs::symlink_metadata(target).is_ok_and(|meta| meta.is_file());
+    let exchanged = || renameat_with(CWD, aside, CWD, target, RenameFlags::EXCHANGE);
+    if is_file && exchanged().is_ok() {
+        // It is the old one now.
+        return fs::remove_file(aside);
+    }
+    fs::rename(aside, target)
 }
 
 pub(super) fn directory_of(path: &Path) -> &Path {

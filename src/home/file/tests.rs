@@ -52,6 +52,32 @@ fn a_rewritten_file_keeps_its_mode_and_owner_and_a_missing_one_is_not_created() 
 }
 
 #[test]
+fn a_hint_replaces_a_file_whole_and_leaves_no_other_file() {
+    let (directory, path) = directory();
+    for text in ["first", "second, longer", ""] {
+        replace_hint(&path, text.as_bytes()).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        assert_eq!(mode(&path), 0o600);
+    }
+    let before = File::open(&path).unwrap();
+    replace_hint(&path, b"third").unwrap();
+    assert_eq!(
+        io::read_to_string(before).unwrap(),
+        "",
+        "a reader has the old one"
+    );
+    let parent = path.parent().unwrap();
+    assert_eq!(fs::read_dir(parent).unwrap().count(), 1);
+    // What is no file is not replaced.
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert!(replace_hint(&path, b"x").is_err());
+    assert!(path.is_dir());
+    assert_eq!(fs::read_dir(parent).unwrap().count(), 1);
+    drop(directory);
+}
+
+#[test]
 fn replacing_a_symbolic_link_replaces_its_target() {
     let (directory, path) = directory();
     let real = directory.path().join("real");
