@@ -136,6 +136,9 @@ pub const STREAM_WINDOW: u64 = 1 << 20;
 /// three times over.
 pub const MAX_STREAM_WINDOW: u64 = 16 << 20;
 
+/// Consumed bytes of a stream from which on its rate is measured: the pipe of a program that reads nothing takes as many at once.
+pub const UNREAD: u64 = 256 << 10;
+
 /// Window of a stream in multiples of what its application consumes in a round trip. A sender in start-up has twice the
 /// bandwidth-delay product in flight, and sends 2.77 times as much a round trip later (the gains of BBR); a loss delays
 /// what is consumed by another round trip, in which the rate doubles.
@@ -255,7 +258,7 @@ pub const UNCONFIRMED: Duration = Duration::from_secs(15);
 /// works a full queue off in less.
 pub const BUSY: Duration = Duration::from_millis(100);
 
-/// Time that an answer to an INIT may take longer for each session that the controller has already: their handshakes are
+/// Time that an answer to an INIT may take longer for each session that waits for one already: their handshakes are
 /// processed one after the other, at both ends, and so are the first requests in them. At most [`BUSY`] for all.
 pub const LATER_ANSWER: Duration = Duration::from_millis(1);
 

@@ -151,7 +151,7 @@ struct Watch {
 }
 
 impl Session {
-    /// Creates a controller's session, which is about to send INIT. The controller has `earlier` sessions already.
+    /// Creates a controller's session, which is about to send INIT. `earlier` sessions wait for an answer already.
     pub(in crate::session) fn connect(
         now: Instant,
         connect: Connect,
@@ -276,6 +276,11 @@ impl Session {
 
     pub(in crate::session) fn is_gone(&self) -> bool {
         matches!(self.state, State::Gone)
+    }
+
+    /// Returns true if the session waits for the answer to its INIT.
+    pub(in crate::session) const fn is_connecting(&self) -> bool {
+        matches!(self.state, State::Connecting(_))
     }
 
     pub(in crate::session) fn is_established(&self) -> bool {

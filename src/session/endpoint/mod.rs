@@ -43,6 +43,8 @@ pub(in crate::session) struct Slot {
     in_event_queue: bool,
     /// Ids that map to this slot.
     ids: Vec<SessionId>,
+    /// True if the session is counted as one without an answer.
+    is_connecting: bool,
 }
 
 /// All sessions of one process.
@@ -53,6 +55,8 @@ pub struct Endpoint {
     pub(in crate::session) admission: Option<Admission>,
     /// Bytes by which all windows exceed their first size.
     window_growth: u64,
+    /// Number of sessions that wait for the answer to their INIT.
+    connecting: usize,
     slots: slab::Slab<Slot>,
     pub(in crate::session) by_id: HashMap<SessionId, Index>,
     by_handle: HashMap<SessionHandle, Index>,
@@ -80,6 +84,7 @@ impl Endpoint {
             stats: Stats::default(),
             admission,
             window_growth: 0,
+            connecting: 0,
             slots: slab::Slab::new(),
             by_id: HashMap::new(),
             by_handle: HashMap::new(),
@@ -211,7 +216,7 @@ impl Endpoint {
                 });
                 return;
             }
-            let earlier = self.slots.len();
+            let earlier = self.connecting;
             let session = Session::connect(now, connect, earlier, &self.config, &mut self.rng);
             self.insert(session, None);
             return;
@@ -233,12 +238,15 @@ impl Endpoint {
     pub(in crate::session) fn insert(&mut self, session: Session, session_id: Option<SessionId>) {
         let id = session.id;
         let ids = session_id.into_iter().collect();
+        let is_connecting = session.is_connecting();
+        self.connecting += usize::from(is_connecting);
         let index = self.slots.insert(Slot {
             session,
             scheduled: None,
             in_transmit_queue: false,
             in_event_queue: false,
             ids,
+            is_connecting,
         });
         if let Some(session_id) = session_id {
             self.by_id.insert(session_id, index);
@@ -276,6 +284,10 @@ impl Endpoint {
         self.account(index);
         self.remember_path(index);
         let slot = &mut self.slots[index];
+        if slot.is_connecting && !slot.session.is_connecting() {
+            slot.is_connecting = false;
+            self.connecting -= 1;
+        }
         if slot.session.has_events() && !std::mem::replace(&mut slot.in_event_queue, true) {
             self.event_queue.push_back(index);
         }
@@ -354,6 +366,7 @@ impl Endpoint {
 
     fn remove(&mut self, index: Index) {
         let slot = self.slots.remove(index);
+        self.connecting -= usize::from(slot.is_connecting);
         self.window_growth -= slot.session.accounted.window_growth;
         if let (Some(identity), Some(admission)) = (&slot.session.identity, &mut self.admission) {
             let accounts = &mut admission.accounts;

@@ -88,6 +88,9 @@ impl Window {
         consumed: u64,
         allowed: u64,
     ) -> u64 {
+        if consumed <= limits::UNREAD {
+            return 0;
+        }
         let Some((since, before)) = self.began else {
             self.began = Some((pace.now, consumed));
             return 0;
@@ -147,6 +150,22 @@ mod tests {
     fn a_slow_reader_keeps_the_first_window() {
         assert_eq!(after_rounds(MIB / 16, 100, ANY).bytes(), MIB);
         assert_eq!(after_rounds(0, 100, ANY).bytes(), MIB);
+    }
+
+    #[test]
+    fn a_pipe_that_is_filled_for_nobody_keeps_the_first_window() {
+        let mut window = Window::new(MIB, MIB, 16 * MIB);
+        for (milliseconds, consumed) in [
+            (0, 4 << 10),
+            (1, 128 << 10),
+            (2, 256 << 10),
+            (60, 256 << 10),
+        ] {
+            let now = Instant::ZERO + Duration::from_millis(milliseconds);
+            let rtt = Duration::from_micros(300);
+            window.on_consumed(Pace { now, rtt }, consumed, ANY);
+        }
+        assert_eq!(window.bytes(), MIB);
     }
 
     #[test]
