@@ -11,6 +11,7 @@ use rustix::termios::{
 };
 
 use super::activity::Activity;
+use super::input_relay::KEY_OFF;
 use crate::saved_mode::{self, terminal};
 
 /// Effect of the key that suspends a program, usually Ctrl-Z.
@@ -103,8 +104,7 @@ fn editing_mode(mut mode: Termios, suspend: SuspendKey) -> Termios {
         | InputModes::IXON;
     mode.control_modes |= ControlModes::CS8;
     if suspend == SuspendKey::Nothing {
-        // The terminal looks for this one first. A key that is turned off would be that of Ctrl-@ for the line editor.
-        mode.special_codes[SpecialCodeIndex::VSUSP] = mode.special_codes[SpecialCodeIndex::VINTR];
+        mode.special_codes[SpecialCodeIndex::VSUSP] = KEY_OFF;
     }
     mode.special_codes[SpecialCodeIndex::VMIN] = 1;
     mode.special_codes[SpecialCodeIndex::VTIME] = 0;

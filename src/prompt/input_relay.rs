@@ -21,6 +21,16 @@ use super::activity::Activity;
 use super::limits::{BACKGROUND, DRAIN_MAX, DRAIN_MIN, PIECE};
 use crate::saved_mode::{self, terminal};
 
+/// Keys that send signals.
+const SIGNALS: [SpecialCodeIndex; 3] = [
+    SpecialCodeIndex::VINTR,
+    SpecialCodeIndex::VQUIT,
+    SpecialCodeIndex::VSUSP,
+];
+
+/// Code of a key that is turned off, `_POSIX_VDISABLE` of Linux.
+pub const KEY_OFF: u8 = 0;
+
 /// Relay before its thread is started.
 pub struct InputRelay {
     /// End of the pseudo-terminal that the thread writes to.
@@ -56,8 +66,13 @@ impl InputRelay {
         let user = tcgetattr(terminal())?;
         let mut mode = tcgetattr(&slave)?;
         mode.make_raw();
-        // The line editor takes the meaning of keys from them, and none of those that send signals arrives here.
+        // The line editor takes the meaning of keys from them. Those that send signals do so at the user's terminal: here
+        // they are off, as the system would drop input for them, and the line editor stop the whole process group. The code
+        // of a key that is off is NUL, which is not passed on.
         mode.special_codes = user.special_codes;
+        for signal in SIGNALS {
+            mode.special_codes[signal] = KEY_OFF;
+        }
         mode.special_codes[SpecialCodeIndex::VMIN] = 1;
         mode.special_codes[SpecialCodeIndex::VTIME] = 0;
         tcsetattr(&slave, OptionalActions::Now, &mode)?;
@@ -238,6 +253,7 @@ fn has_input() -> io::Result<bool> {
 }
 
 /// Decoder of UTF-8 in pieces. Each byte that belongs to no character becomes, with its like up to the next character, U+FFFD.
+/// NUL, the key Ctrl-@, is dropped.
 #[derive(Default, Debug)]
 struct Decoder {
     /// Bytes of a character that is not complete, three at most.
@@ -247,7 +263,8 @@ struct Decoder {
 impl Decoder {
     /// Takes a piece. Returns the characters that are complete.
     fn push(&mut self, piece: &[u8]) -> String {
-        self.held.extend_from_slice(piece);
+        let keys = piece.iter().filter(|&&byte| byte != KEY_OFF);
+        self.held.extend(keys);
         let mut text = String::new();
         let mut rest = &self.held[..];
         loop {
@@ -294,6 +311,7 @@ mod tests {
             decoded(&[b"caf\xe9 noir\r", b"\xfc", b"ber\xff\xfe\r"]),
             "caf\u{fffd} noir\r\u{fffd}ber\u{fffd}\u{fffd}\r"
         );
+        assert_eq!(decoded(&[b"a\0b", b"\0", b"\xc3\0", b"\xa9"]), "abé");
         // The byte behind the beginning of a character that does not go on is kept.
         assert_eq!(decoded(&[b"\xe9", b"\r"]), "\u{fffd}\r");
         assert_eq!(decoded(&[b"\xed\xa0\x80"]), "\u{fffd}".repeat(3));

@@ -211,6 +211,7 @@ impl ChatLoop<'_> {
             } else {
                 self.client.events()
             };
+            let checks = self.screen.checks();
             let is_ended = self.bot.as_ref().is_some_and(|bot| bot.input_ended);
             let typed = if self.leaving || is_ended || !self.paste.has_room() {
                 &nothing
@@ -219,7 +220,6 @@ impl ChatLoop<'_> {
             };
             let deadline = self.deadline.map_or_else(never, at);
             let pasted = self.paste.deadline().map_or_else(never, at);
-            let checks = self.screen.checks();
             let drained = self.drained.map_or_else(never, at);
             select! {
                 recv(events) -> event => match event {

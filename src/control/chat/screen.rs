@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, after, at, bounded, never, select};
+use crossbeam_channel::{Receiver, Sender, TrySendError, at, bounded, never, select};
 use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::OptionalActions;
 use signal_hook::consts::{SIGCONT, SIGTSTP};
@@ -36,6 +36,8 @@ pub(super) struct Screen {
     pub(super) shown: Receiver<()>,
     /// Channel of input.
     pub(super) typed: Receiver<Typed>,
+    /// Time of the next call of [`take_back`](Self::take_back), if it is wanted.
+    next_check: Option<Instant>,
 }
 
 /// Terminal while there is a prompt.
@@ -89,6 +91,7 @@ impl Screen {
             output_gone: false,
             shown,
             typed,
+            next_check: None,
         }
     }
 
@@ -208,6 +211,7 @@ impl Screen {
 
     /// Takes the terminal back after SIGCONT, once this program is in the foreground.
     pub(super) fn take_back(&mut self) {
+        self.next_check = None;
         if let Some(prompt) = &mut self.prompt
             && prompt.mode.restore()
         {
@@ -216,12 +220,17 @@ impl Screen {
         }
     }
 
-    /// Returns a channel that receives when the terminal may be taken back: never, unless another program may have it.
-    pub(super) fn checks(&self) -> Receiver<Instant> {
+    /// Returns a channel that receives when the terminal may be taken back, however often it is asked for meanwhile: never,
+    /// unless another program may have the terminal.
+    pub(super) fn checks(&mut self) -> Receiver<Instant> {
         let is_lost = |prompt: &Prompt| prompt.mode.is_lost();
         if self.prompt.as_ref().is_some_and(is_lost) {
-            after(BACKGROUND)
+            let next = self.next_check;
+            at(*self
+                .next_check
+                .insert(next.unwrap_or_else(|| Instant::now() + BACKGROUND)))
         } else {
+            self.next_check = None;
             never()
         }
     }
