@@ -165,6 +165,21 @@ fn the_death_of_the_agent_of_a_local_command_ends_udpctl() {
     // Nobody is there to end it.
     let _ = kill_process(process, Signal::KILL);
     assert_eq!(status.code(), Some(255), "{stderr}");
-    let ended = "udpctl: the agent of --local ended: signal: 9 (SIGKILL)";
+    let ended = "udpctl: the agent of --local ended: signal: 9 (SIGKILL); what it ran may go on";
     assert_eq!(stderr, ended);
+}
+
+#[test]
+fn a_local_command_whose_agent_is_stopped_ends_all_the_same() {
+    let user = User::new();
+    let (mut udpctl, process, agent) = waiting(&user);
+    kill_process(agent, Signal::STOP).unwrap();
+    // The second one does not wait for the agent's answer.
+    udpctl.signal(Signal::INT);
+    udpctl.signal(Signal::TERM);
+    let (status, stderr) = udpctl.wait();
+    assert!(!status.success(), "{stderr}");
+    eventually("the agent ends", || !exists(agent));
+    // It was left behind, and is ended by hand.
+    let _ = kill_process(process, Signal::KILL);
 }

@@ -9,26 +9,31 @@ use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio, exit};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::agent_program;
 use super::context::{note, open_client};
 use crate::cli::local_agent::{FAILED, NAME, RELEASE, Served, VERSION};
 use crate::control::client::Client;
 use crate::control::host_resolver::Host;
+use crate::control::limits::CONTACT_TIMEOUT;
 use crate::crypto::SecretKey;
 use crate::rng::Rng;
 use crate::{escape, saved_mode};
 
 pub use crate::cli::local_agent::LABEL;
 
-/// Time limit of the answer of a program that was started: much more than a slow machine takes.
-const ANSWER_TIME: Duration = Duration::from_secs(30);
+/// Time limit of the answer of a program that was started, that of a first contact by default.
+const ANSWER_TIME: Duration = CONTACT_TIMEOUT;
+
+/// Time that the agent has to end its commands and itself, before it is killed: more than a shutdown takes.
+const STOP_TIME: Duration = Duration::from_secs(10);
 
 /// Bytes of the answer: two lines, of which one may be an error message.
 const ANSWER: usize = 1024;
@@ -78,12 +83,20 @@ impl Local {
 
 /// The child.
 struct Process {
+    /// The leader of a process group of its own.
+    pid: Pid,
     /// Standard input of the child, which serves until it is closed.
-    stdin: ChildStdin,
+    stdin: Option<ChildStdin>,
     /// True once the end of the child is no failure.
     stops: Arc<AtomicBool>,
-    /// Thread that waits for its end.
-    end: JoinHandle<()>,
+    /// Disconnected when it has ended.
+    end: Receiver<()>,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.stops.store(true, Ordering::SeqCst);
+    }
 }
 
 impl Process {
@@ -96,40 +109,53 @@ impl Process {
             // Ctrl-C is for this process, which cancels the command.
             .process_group(0)
             .spawn()?;
-        let stdin = child.stdin.take().expect("it is piped");
+        let pid = Pid::from_child(&child);
+        let stdin = child.stdin.take();
         let stdout = child.stdout.take().expect("it is piped");
         let served = read_answer(stdout).and_then(|answer| served(&answer));
         let served = match served {
             Ok(served) => served,
             Err(error) => {
-                // It may have ended by itself.
-                let _ = child.kill();
+                // It may have ended by itself, and left others.
+                let _ = kill_process_group(pid, Signal::KILL);
                 let _ = child.wait();
                 return Err(error);
             }
         };
         let stops = Arc::new(AtomicBool::new(false));
         let expected = Arc::clone(&stops);
+        let (ended, end) = bounded::<()>(0);
         let wait = move || {
             let status = child.wait();
             if !expected.load(Ordering::SeqCst) {
                 saved_mode::restore();
                 let status = status.map_or_else(|error| error.to_string(), |end| end.to_string());
-                note(&format!("udpctl: the agent of --local ended: {status}"));
+                note(&format!(
+                    "udpctl: the agent of --local ended: {status}; what it ran may go on"
+                ));
                 exit(failed.into());
             }
+            drop(ended);
         };
-        let end = std::thread::Builder::new()
+        let this = Self {
+            pid,
+            stdin,
+            stops,
+            end,
+        };
+        std::thread::Builder::new()
             .name("local".into())
             .spawn(wait)?;
-        Ok((Self { stdin, stops, end }, served))
+        Ok((this, served))
     }
 
-    fn stop(self) {
+    /// Lets it end, and kills it if it does not.
+    fn stop(mut self) {
         self.stops.store(true, Ordering::SeqCst);
-        drop(self.stdin);
-        // It cannot panic but by a note that fails.
-        let _ = self.end.join();
+        self.stdin = None;
+        if self.end.recv_timeout(STOP_TIME) == Err(RecvTimeoutError::Timeout) {
+            let _ = kill_process_group(self.pid, Signal::KILL);
+        }
     }
 }
 

@@ -91,7 +91,7 @@ pub fn output(program: Program, cache: &Path) -> Result<String, ProgramError> {
     }
     let output = run(program)?;
     // Without it, the next command runs it again.
-    let _ = home::replace_hint(cache, (head + &output).as_bytes());
+    let _ = home::replace_unsynced(cache, (head + &output).as_bytes());
     Ok(output)
 }
 

@@ -309,8 +309,9 @@ fn take_place(aside: &Path, target: &Path) -> io::Result<()> {
     let is_file = fs::symlink_metadata(target).is_ok_and(|meta| meta.is_file());
     let exchanged = || renameat_with(CWD, aside, CWD, target, RenameFlags::EXCHANGE);
     if is_file && exchanged().is_ok() {
-        // It is the old one now.
-        return fs::remove_file(aside);
+        // It is the old one now, and what counts is done.
+        let _ = fs::remove_file(aside);
+        return Ok(());
     }
     fs::rename(aside, target)
 }

@@ -115,14 +115,15 @@ pub struct ExecArgs {
     #[arg(long, value_name = "ID")]
     pub id: Option<RequestId>,
     /// Exit once the command runs; it keeps running, and its output is kept for "udpctl attach"
-    #[arg(long, conflicts_with = "stdin")]
+    #[arg(long, conflicts_with_all = ["stdin", "local"])]
     pub detach: bool,
     /// Choose what happens to the command when the controller disappears; with -t or --detach, the default is keep
     #[arg(
         long,
         value_name = "ACTION",
         default_value = "kill",
-        default_value_ifs([("detach", "true", "keep"), ("terminal", "true", "keep")])
+        default_value_ifs([("local", "true", "kill"), ("detach", "true", "keep"), ("terminal", "true", "keep")]),
+        conflicts_with = "local"
     )]
     pub on_disconnect: Gone,
     /// Retry a silent agent for TIME; the agent treats a silent controller as gone after TIME
@@ -431,6 +432,9 @@ mod tests {
         assert_eq!(args.on_disconnect, Gone::Kill);
         let args = exec(&["web1", "--", "ls"]).unwrap();
         assert_eq!(args.on_disconnect, Gone::Kill);
+        let args = exec(&["--local", "-t", "--", "ls"]).unwrap();
+        assert_eq!(args.on_disconnect, Gone::Kill);
+        assert!(exec(&["--local", "--detach", "--", "ls"]).is_err());
     }
 
     #[test]
