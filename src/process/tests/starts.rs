@@ -108,11 +108,15 @@ fn a_kernel_that_resets_no_signals_makes_the_same_child() {
     for flag in [1 << 63, 0] {
         let (streams, _report, ends) = streams::open(&spec).unwrap();
         let image = Box::new(Image::new(&spec, &Account::current(), None).unwrap());
+        // As `start` does, so that other tests do not reap it.
+        let guard = orphans::StartGuard::begin();
         let made = child::launch_with(Plan::Ready(image), &ends, flag).unwrap();
-        drop(ends);
+        orphans::leaders().insert(made.pid);
+        drop((guard, ends));
         let stdout = read_to_end(streams.stdout.unwrap());
         assert_eq!(stdout, b"SigIgn:\t0000000000000000\n", "{flag:x}");
         waitid(WaitId::Pid(made.pid), WaitIdOptions::EXITED).unwrap();
+        orphans::leaders().remove(made.pid);
         made.memory.unwrap().free();
     }
 }

@@ -74,9 +74,10 @@ fn only_a_stream_whose_window_has_grown_keeps_memory_for_what_comes_next() {
             now: Instant::ZERO,
             rtt: Duration::from_millis(50),
         };
-        half.window.on_consumed(pace, 0, u64::MAX);
+        let before = limits::UNREAD + 1;
+        half.window.on_consumed(pace, before, u64::MAX);
         pace.now += pace.rtt;
-        half.window.on_consumed(pace, consumed, u64::MAX);
+        half.window.on_consumed(pace, before + consumed, u64::MAX);
         half.on_stream(0, &[1; 1000], false, ANY).unwrap();
         assert!(half.take_ready().is_some());
         assert_eq!(half.ready.capacity() as u64, kept);
