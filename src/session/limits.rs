@@ -203,10 +203,6 @@ pub const INITIAL_RTT: Duration = Duration::from_millis(100);
 /// Timer granularity (RFC 9002 §6.1.2).
 pub const GRANULARITY: Duration = Duration::from_millis(1);
 
-/// Least delay of the acknowledgement of a single datagram. A busy peer answers a request within it, in one datagram with the
-/// acknowledgement.
-pub const SINGLE_ACK_DELAY: Duration = Duration::from_millis(5);
-
 /// Maximum delay of an acknowledgement (25 ms by default in RFC 9000 §18.2).
 pub const MAX_ACK_DELAY: Duration = Duration::from_millis(10);
 

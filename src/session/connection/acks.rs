@@ -3,9 +3,7 @@
 //! Reordering, and every [`limits::ACK_EVERY`]th ack-eliciting datagram, or fewer that bring [`limits::ACK_BYTES`], is
 //! acknowledged at once; reordering not within [`limits::GRANULARITY`] of the last ACK, so that a path that reorders all
 //! the time does not cost an ACK for each datagram. Any other acknowledgement is delayed by an eighth of a round trip, at
-//! most [`limits::MAX_ACK_DELAY`], so that it can cover several datagrams. That of a single datagram is delayed by
-//! [`limits::SINGLE_ACK_DELAY`] at least, so that the answer to a request carries it: no sender waits for it in order to
-//! send more.
+//! most [`limits::MAX_ACK_DELAY`], so that it can cover several datagrams.
 
 use std::time::Duration;
 
@@ -87,12 +85,7 @@ impl Acks {
         let at = if enough {
             now
         } else if counter == expected {
-            let least = if self.unreported == 1 {
-                limits::SINGLE_ACK_DELAY
-            } else {
-                limits::GRANULARITY
-            };
-            now + (smoothed_rtt / 8).clamp(least, limits::MAX_ACK_DELAY)
+            now + (smoothed_rtt / 8).clamp(limits::GRANULARITY, limits::MAX_ACK_DELAY)
         } else {
             // Late, or after a gap: of a loss, or of a counter that the peer has skipped.
             self.written_at
@@ -186,18 +179,6 @@ mod tests {
             }
         }
         assert_eq!(written, 110);
-    }
-
-    #[test]
-    fn the_acknowledgement_of_one_datagram_waits_for_an_answer_and_that_of_two_does_not() {
-        let mut acks = Acks::new();
-        let now = Instant::from_micros(1_000_000);
-        let rtt = Duration::from_micros(200);
-        acks.on_received(now, arrival(1, 1200), rtt);
-        assert_eq!(acks.timeout(), Some(now + limits::SINGLE_ACK_DELAY));
-        let next = now + Duration::from_micros(100);
-        acks.on_received(next, arrival(2, 1200), rtt);
-        assert_eq!(acks.timeout(), Some(next + limits::GRANULARITY));
     }
 
     #[test]

@@ -77,7 +77,7 @@ fn a_forward_whose_controller_is_gone_is_ended_after_the_lease_and_not_taken_for
         ..Task::default()
     };
     controller.forward(&mut sim, &agent, task);
-    sim.run_for(SECOND);
+    sim.run_for(MS * 300);
     assert_eq!(agent.log.borrow().starts[&1], 1);
     controller.crash(&mut sim);
     sim.run_for(Duration::from_secs(200));
