@@ -44,7 +44,7 @@ pub enum Decision {
     None,
     /// The user has to be asked.
     Ask,
-    /// So many lines have come in the place of an answer.
+    /// Number of lines that came in the place of an answer.
     AskAgain(usize),
     /// The lines are dropped, as the user has decided, or left without an answer.
     Dropped(usize),
