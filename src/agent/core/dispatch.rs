@@ -354,12 +354,13 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         code: CloseCode,
         reason: &str,
     ) {
-        self.on_closed(now, session, &Closed::Local);
+        // Before the ends of its calls, which would hide the reason where they arrive first.
         self.outbox.push(Command::Close {
             session,
             code: code as u64,
             reason: reason.into(),
         });
+        self.on_closed(now, session, &Closed::Local);
     }
 
     fn on_closed(&mut self, now: Instant, session: SessionHandle, reason: &Closed) {
