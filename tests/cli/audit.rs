@@ -338,9 +338,12 @@ fn attachments_signals_and_cancels_are_in_the_audit_log() {
 
     let other = ID.replace('a', "b");
     let mut command = user.command("udpctl");
-    command.args(["exec", &target, "--id", &other, "--", "sleep", "600"]);
+    command.args(["exec", &target, "--id", &other, "--"]);
+    command.args(["sh", "-c", "echo runs; exec sleep 600"]);
     let mut udpctl = Child::start(command);
     wait_for_record(&path, &json!({"event": "started", "request": other}));
+    // Before it has heard from the agent, it ends without a cancel.
+    udpctl.stdout_line(|line| line == "runs");
     udpctl.signal(rustix::process::Signal::INT);
     udpctl.wait();
     wait_for_record(&path, &json!({"event": "canceled", "request": other}));
