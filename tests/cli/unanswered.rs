@@ -188,8 +188,7 @@ fn a_terminal_shows_the_likely_causes_of_no_answer_by_what_is_known() {
     }
     // Of an agent that has answered before and is refused now, its end is the likeliest cause.
     let target = agent.target();
-    // What is typed does not have the word.
-    here.line(&format!("clear; udpctl ping {target}; echo ping''ed"));
+    here.line(&format!("clear; udpctl ping {target}; echo pinged"));
     here.shows("pinged");
     agent.kill();
     for line in [
