@@ -94,7 +94,8 @@ impl InputRelay {
         self.gate.clone()
     }
 
-    /// Starts the thread. When it ends, the line editor reads the end of input.
+    /// Starts the thread. At the end of the terminal, the line editor reads the end of input; after [`Gate::end`] it reads
+    /// nothing more, and so writes nothing to a terminal that others have.
     ///
     /// # Errors
     /// The thread cannot be started.
@@ -106,6 +107,9 @@ impl InputRelay {
                 saved_mode::go_on_in_background();
                 // A terminal that is gone has the end of input.
                 let _ = gate.0.relay(&master);
+                if gate.0.is_ended() {
+                    std::mem::forget(master);
+                }
             })
             .map(drop)
     }

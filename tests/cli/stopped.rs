@@ -77,8 +77,7 @@ fn goes_on_in_the_background(here: &Terminal, program: &str, command: &str, targ
         here.at(">");
         here.keys(&["C-d"]);
         here.prompt();
-        here.line("stty -a | grep -c -- ' icanon'");
-        here.shows("1");
+        is_canonical(here);
     }
 }
 
@@ -139,8 +138,7 @@ fn programs_that_are_started_in_the_background_show_their_prompts_in_the_foregro
     here.is("the members", |screen| screen.contains("* you are hall"));
     here.keys(&["C-d"]);
     here.prompt();
-    here.line("stty -a | grep -c -- ' icanon'");
-    here.shows("1");
+    is_canonical(&here);
 }
 
 #[test]
@@ -174,8 +172,13 @@ fn an_agent_that_is_reloaded_in_the_background_shows_its_prompt_in_the_foregroun
     here.is("the members", |screen| screen.contains("* you are hall"));
     here.keys(&["C-d"]);
     here.prompt();
-    here.line("stty -a | grep -c -- ' icanon'");
-    here.shows("1");
+    is_canonical(&here);
+}
+
+/// Checks that the shell has the terminal in its mode.
+fn is_canonical(here: &Terminal) {
+    here.line("echo \"mode: $(stty -a | grep -c -- ' icanon')\"");
+    here.shows("mode: 1");
 }
 
 /// Starts a program with a prompt in a shell, stops it from outside, continues it from there or only by `fg`, and waits until
