@@ -28,12 +28,15 @@
 //! sans-IO: they touch no socket, clock, thread, operating-system randomness or standard stream. Time and randomness
 //! are arguments. `tests/docs/layers` enforces this, the direction of imports, and that files form no cycle.
 //!
+//! `net` and the layers below it, with `time`, `rng`, `escape` and `peer_addr`, are the crate `udpagent-transport` in
+//! `src/transport`, which release builds optimize for speed, and the rest for size. This crate re-exports it.
+//!
 //! The feature `cli`, on by default, is what only the programs need: `cli`, `agent`, `copy`, `bot`, `prompt`, `process`, and of
 //! `control` the chat on a terminal and signals.
 //!
 //! # The life of `udpctl exec web1 -- uname -a`
 //!
-//! A name in brackets is a path below `src/`: a file, or a directory with `mod.rs`.
+//! A name in brackets is a path below `src/` or `src/transport/`: a file, or a directory with `mod.rs`.
 //!
 //! On the controller:
 //!
@@ -107,17 +110,17 @@
 //! [control/exec/run]: ../src/udpagent/control/exec/run/mod.rs.html
 //! [control/exec/remote_job]: ../src/udpagent/control/exec/remote_job/mod.rs.html
 //! [control/contact]: ../src/udpagent/control/contact/mod.rs.html
-//! [net/handle]: ../src/udpagent/net/handle.rs.html
-//! [net/driver]: ../src/udpagent/net/driver.rs.html
-//! [net/udp]: ../src/udpagent/net/udp.rs.html
-//! [net/event_queue]: ../src/udpagent/net/event_queue.rs.html
-//! [session/connection/handshake]: ../src/udpagent/session/connection/handshake.rs.html
-//! [session/connection/transmit]: ../src/udpagent/session/connection/transmit.rs.html
-//! [session/connection/receive]: ../src/udpagent/session/connection/receive.rs.html
-//! [session/connection/recovery]: ../src/udpagent/session/connection/recovery.rs.html
-//! [session/endpoint/admission]: ../src/udpagent/session/endpoint/admission.rs.html
-//! [session/streams]: ../src/udpagent/session/streams/mod.rs.html
-//! [crypto/handshake]: ../src/udpagent/crypto/handshake.rs.html
+//! [net/handle]: ../src/udpagent_transport/net/handle.rs.html
+//! [net/driver]: ../src/udpagent_transport/net/driver.rs.html
+//! [net/udp]: ../src/udpagent_transport/net/udp.rs.html
+//! [net/event_queue]: ../src/udpagent_transport/net/event_queue.rs.html
+//! [session/connection/handshake]: ../src/udpagent_transport/session/connection/handshake.rs.html
+//! [session/connection/transmit]: ../src/udpagent_transport/session/connection/transmit.rs.html
+//! [session/connection/receive]: ../src/udpagent_transport/session/connection/receive.rs.html
+//! [session/connection/recovery]: ../src/udpagent_transport/session/connection/recovery.rs.html
+//! [session/endpoint/admission]: ../src/udpagent_transport/session/endpoint/admission.rs.html
+//! [session/streams]: ../src/udpagent_transport/session/streams/mod.rs.html
+//! [crypto/handshake]: ../src/udpagent_transport/crypto/handshake.rs.html
 //! [agent/front/remote]: ../src/udpagent/agent/front/remote.rs.html
 //! [agent/front/thread]: ../src/udpagent/agent/front/thread.rs.html
 //! [agent/ipc/frames]: ../src/udpagent/agent/ipc/frames.rs.html
@@ -160,24 +163,18 @@ pub mod control;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod copy;
-pub mod crypto;
 #[doc(hidden)]
 pub mod duration;
 #[doc(hidden)]
-pub mod escape;
-#[doc(hidden)]
 pub mod home;
 pub mod message;
-pub mod net;
-pub mod peer_addr;
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod process;
 #[cfg(feature = "cli")]
 pub(crate) mod prompt;
-pub mod rng;
 #[doc(hidden)]
 pub mod saved_mode;
-pub mod session;
-pub mod time;
-pub mod wire;
+
+#[doc(inline)]
+pub use udpagent_transport::*;

@@ -23,7 +23,6 @@
 
 mod copy;
 mod fate;
-mod key;
 pub mod limits;
 mod line;
 pub mod lookup;

@@ -334,7 +334,7 @@ impl App for Rc<RefCell<Caller>> {
                 caller.sessions.entry(session).or_default().returns += 1;
             }
             Event::Closed { session, reason } => caller.on_closed(session, &reason),
-            Event::Accepted { .. } => panic!("a controller accepts"),
+            Event::Accepted { .. } | Event::Confirmed { .. } => panic!("a controller accepts"),
             Event::Stream {
                 event:
                     StreamEvent::Delivered { .. }
@@ -345,7 +345,7 @@ impl App for Rc<RefCell<Caller>> {
             }
             | Event::Moved { .. }
             | Event::InitSeen { .. } => {}
-            other => panic!("{other:?} is new to this caller"),
+            Event::DatagramSize { .. } => panic!("nobody asked for the size of datagrams"),
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::modules::{self, Modules};
 use super::resolve::{Target, resolve};
-use super::source::{inline, read};
+use super::source::{inline, library};
 
 /// For each file, the files that it depends on, each with the names it takes from there.
 type Graph = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
@@ -89,7 +89,7 @@ fn cycle_faults(modules: &Modules) -> Vec<String> {
 
 #[test]
 fn files_form_no_cycle() {
-    super::assert_none(&cycle_faults(&modules::read(&read("src"))));
+    super::assert_none(&cycle_faults(&modules::read(&library())));
 }
 
 #[test]

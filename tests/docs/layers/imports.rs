@@ -2,7 +2,7 @@
 
 use super::modules::{self, Modules};
 use super::resolve::{is_ours, resolve};
-use super::source::{Sources, inline, read};
+use super::source::{Sources, inline, library};
 
 /// The layers, each with all that it may name; see the documentation of the crate.
 const LAYERS: [(&str, &[&str]); 21] = [
@@ -171,7 +171,7 @@ fn unread_faults(sources: &Sources, modules: &Modules) -> Vec<String> {
 
 #[test]
 fn imports_point_downward() {
-    let sources = read("src");
+    let sources = library();
     let modules = modules::read(&sources);
     super::assert_none(&unread_faults(&sources, &modules));
     super::assert_none(&layer_faults(&modules));

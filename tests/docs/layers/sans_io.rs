@@ -1,6 +1,6 @@
 //! Code that says it is sans-IO names no socket, clock, thread, OS randomness or standard stream.
 
-use super::source::{Sources, code, header, inline, read};
+use super::source::{Sources, code, header, inline, library};
 
 /// The files and folders that are sans-IO. The header of each says so, and no other header does.
 const SANS_IO: [&str; 21] = [
@@ -119,12 +119,12 @@ fn content_faults(list: &[&str], sources: &Sources) -> Vec<String> {
 
 #[test]
 fn the_headers_and_the_list_of_sans_io_code_agree() {
-    super::assert_none(&header_faults(&SANS_IO, &read("src")));
+    super::assert_none(&header_faults(&SANS_IO, &library()));
 }
 
 #[test]
 fn sans_io_code_touches_no_socket_clock_thread_randomness_or_stdout() {
-    super::assert_none(&content_faults(&SANS_IO, &read("src")));
+    super::assert_none(&content_faults(&SANS_IO, &library()));
 }
 
 #[test]

@@ -7,6 +7,19 @@ use std::path::{Path, PathBuf};
 /// Text of each file by its path below some folder.
 pub type Sources = BTreeMap<String, String>;
 
+/// Folder of the crate that has the lower layers, below `src`.
+const TRANSPORT: &str = "transport/";
+
+/// Every file of the library, with the layers of both crates as modules of one.
+pub fn library() -> Sources {
+    let mut library = Sources::new();
+    for (path, text) in read("src") {
+        let path = path.strip_prefix(TRANSPORT).unwrap_or(&path);
+        library.entry(path.to_owned()).or_default().push_str(&text);
+    }
+    library
+}
+
 /// Every Rust file below a folder of the project.
 pub fn read(folder: &str) -> Sources {
     let base = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
@@ -54,9 +67,11 @@ pub fn header(text: &str) -> String {
 
 #[test]
 fn every_file_of_the_library_is_read() {
-    let sources = read("src");
-    assert!(sources.contains_key("lib.rs"));
+    let sources = library();
+    assert!(sources["lib.rs"].contains("pub mod client;"));
+    assert!(sources["lib.rs"].contains("pub mod session;"));
     assert!(sources.contains_key("session/endpoint/mod.rs"));
+    assert!(sources.contains_key("agent/mod.rs"));
 }
 
 #[test]

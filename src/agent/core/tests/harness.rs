@@ -15,15 +15,30 @@ use crate::agent::audit::{Audit, Record, Unwritten};
 use crate::agent::core::{Config, Service};
 use crate::agent::jobs::{self, Exit, JobId, Origin, Output, Phase, Restored, Start, Status};
 use crate::agent::outbox::CallRef;
-use crate::crypto::PublicKey;
+use crate::crypto::{PublicKey, ResetToken};
 use crate::message::{Exec, Lines, Reply, Request, RequestId, to_line};
-use crate::session::{Closed, Command, Event, ResetRecord, SessionHandle, StreamEvent};
+use crate::peer_addr::PeerAddr;
+use crate::session::{Closed, Command, Event, Path, ResetRecord, SessionHandle, StreamEvent};
 use crate::time::Instant;
-use crate::wire::{CallId, Lane, StreamId};
+use crate::wire::{CallId, Lane, SessionId, StreamId};
 
 pub const ALICE: PublicKey = PublicKey([1; 32]);
 pub const BOB: PublicKey = PublicKey([2; 32]);
 pub const GUEST: PublicKey = PublicKey([3; 32]);
+
+/// Returns the record of a session that no endpoint has.
+pub fn reset_record(remote: PeerAddr) -> ResetRecord {
+    ResetRecord {
+        agent: SessionId(1),
+        controller: SessionId(2),
+        token: ResetToken::from_bytes([3; 16]),
+        path: Path {
+            socket: 0,
+            local: None,
+            remote,
+        },
+    }
+}
 
 /// Audit records: the name of each event and its request.
 #[derive(Default)]
@@ -226,7 +241,7 @@ impl Harness {
             key,
             remote,
             invite: (key == GUEST).then_some(INVITATION),
-            reset: Box::new(ResetRecord::for_test(remote)),
+            reset: Box::new(reset_record(remote)),
         });
         session
     }

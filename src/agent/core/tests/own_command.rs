@@ -9,7 +9,7 @@ use crate::agent::jobs::{self, Exit, JobId, Output, Phase, Status};
 use crate::agent::own_command::{OwnCommand, ToShow};
 use crate::crypto::PublicKey;
 use crate::message::{Cause, Request, to_line};
-use crate::session::{Event, ResetRecord, SessionHandle, StreamEvent};
+use crate::session::{Event, SessionHandle, StreamEvent};
 use crate::wire::{CallId, Lane, StreamId};
 
 const SESSION: SessionHandle = SessionHandle(0);
@@ -241,7 +241,7 @@ fn another_controller_that_attaches_takes_the_command_of_the_prompt_over() {
             key: ALICE,
             remote,
             invite: None,
-            reset: Box::new(ResetRecord::for_test(remote)),
+            reset: Box::new(reset_record(remote)),
         },
     );
     let stream = StreamId::new(CallId(0), Lane::Control);

@@ -111,12 +111,20 @@ fn read(file: &OwnedFd, place: usize) -> Option<ResetRecord> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::ResetToken;
+    use crate::session::Path;
 
     fn record(number: u64) -> ResetRecord {
         let remote = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
         ResetRecord {
             agent: SessionId(number),
-            ..ResetRecord::for_test(remote.into())
+            controller: SessionId(2),
+            token: ResetToken::from_bytes([3; 16]),
+            path: Path {
+                socket: 0,
+                local: None,
+                remote: remote.into(),
+            },
         }
     }
 

@@ -35,7 +35,6 @@ pub mod limits;
 #[cfg(test)]
 mod tests;
 mod varint;
-mod zeros;
 
 pub use ack::{Ack, AckRanges, EcnCounts, encode_ack};
 pub use close_code::CloseCode;
@@ -47,7 +46,6 @@ pub use header::{
 };
 pub use hello::{Early, Hello};
 pub use varint::{Reader, VarInt};
-pub(crate) use zeros::append_zeros;
 
 /// First three bytes of every datagram of the protocol. No UTF-8 text begins with `F8` (RFC 3629
 /// §3).

@@ -6,7 +6,6 @@
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
 use super::{Forged, suite};
-use crate::wire::append_zeros;
 
 /// Key that seals datagrams to the peer.
 pub struct SealingKey {
@@ -40,7 +39,7 @@ impl SealingKey {
         tail: &[u8],
     ) {
         let at = buf.len();
-        append_zeros(buf, tail.len() + suite::TAG);
+        buf.resize(at + tail.len() + suite::TAG, 0);
         let (head, rest) = buf[start..].split_at_mut(at - start);
         self.key
             .seal_in_place_scatter(nonce(counter), Aad::from(header), head, tail, rest)

@@ -9,7 +9,6 @@ use zeroize::{Zeroize, Zeroizing};
 use super::resolver::{Resolver, Side};
 use super::{Forged, OpeningKey, PublicKey, SealingKey, SecretKey, SharedSecrets, suite};
 use crate::rng::Rng;
-use crate::wire::append_zeros;
 
 /// The keys of a session, one per direction, derived by the handshake.
 pub struct TrafficKeys {
@@ -167,7 +166,7 @@ fn write(
     out: &mut Vec<u8>,
 ) -> Result<(), Forged> {
     let start = out.len();
-    append_zeros(out, overhead + payload.len());
+    out.resize(start + overhead + payload.len(), 0);
     let written = noise.write_message(payload, &mut out[start..]);
     if let Ok(written) = written {
         debug_assert_eq!(start + written, out.len(), "the overhead is exact");
@@ -180,7 +179,7 @@ fn write(
 
 fn read(noise: &mut HandshakeState, message: &[u8], payload: &mut Vec<u8>) -> Result<(), Forged> {
     let start = payload.len();
-    append_zeros(payload, message.len());
+    payload.resize(start + message.len(), 0);
     let read = noise.read_message(message, &mut payload[start..]);
     payload.truncate(start + read.as_ref().copied().unwrap_or(0));
     read.map(drop).map_err(|_| Forged)

@@ -64,8 +64,8 @@ pub use memory::MemoryCarrier;
 pub use plain::{PlainSink, PlainText};
 pub use refusal::{Refusal, RefusalReason};
 pub use seed::rng;
-#[cfg(feature = "cli")]
-pub(crate) use timer::Timer;
+#[doc(hidden)]
+pub use timer::Timer;
 pub use udp::{UdpCarrier, UdpCarriers, UdpSockets, bind_sockets, bind_udp, rebind_sockets};
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use crate::session::{self, Path};
 
 /// An event from the network thread.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Event {
     /// Event of the session machine.
     Session(session::Event),

@@ -28,7 +28,6 @@ pub struct Ticket {
 
 /// An event of a session or of the endpoint.
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
 pub enum Event {
     /// Controller: the session is established, and the agent has proved that it holds its key.
     Connected {
@@ -131,7 +130,6 @@ impl Event {
 
 /// Event of one stream, or of one call.
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
 pub enum StreamEvent {
     /// The next bytes of the stream, in order. They count against the peer's credit until
     /// [`Command::Consumed`](super::Command::Consumed). On an agent, the first event of a call opens it.
@@ -197,7 +195,6 @@ impl StreamEvent {
 
 /// Reason for the end of a session.
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
 pub enum Closed {
     /// The agent did not answer within [`Connect::timeout`](super::Connect::timeout).
     Unreachable,

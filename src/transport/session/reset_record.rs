@@ -19,21 +19,3 @@ pub struct ResetRecord {
     /// Path to the controller.
     pub path: Path,
 }
-
-#[cfg(test)]
-impl ResetRecord {
-    /// Returns a record of no real session.
-    #[must_use]
-    pub fn for_test(remote: crate::peer_addr::PeerAddr) -> Self {
-        Self {
-            agent: SessionId(1),
-            controller: SessionId(2),
-            token: ResetToken::from_bytes([3; 16]),
-            path: Path {
-                socket: 0,
-                local: None,
-                remote,
-            },
-        }
-    }
-}

@@ -23,6 +23,10 @@ pub struct Timer {
 
 impl Timer {
     /// Creates a disarmed timer, whose expiry is an event of `token`.
+    ///
+    /// # Errors
+    ///
+    /// The system's refusal of another descriptor.
     pub fn new(registry: &Registry, token: Token) -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let descriptor = timerfd_create(TimerfdClockId::Boottime, flags)?;
@@ -39,6 +43,10 @@ impl Timer {
 
     /// Arms the timer to expire at `deadline` at the latest. An earlier deadline stays armed: a spurious wake-up
     /// costs less than a system call for every deadline that moves into the future.
+    ///
+    /// # Errors
+    ///
+    /// That of `timerfd_settime(2)`.
     pub fn set(&mut self, now: Instant, deadline: Option<Instant>) -> io::Result<()> {
         if self.armed.is_some_and(|armed| armed <= now) {
             // It has expired. Edge-triggered readiness needs no read; arming it again clears it.

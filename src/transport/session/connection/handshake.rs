@@ -193,8 +193,7 @@ impl Connecting {
             }
             .encode(&mut payload);
         }
-        let missing = size.saturating_sub(payload.len());
-        wire::append_zeros(&mut payload, missing);
+        payload.resize(size, 0);
         payload
     }
 

@@ -18,8 +18,8 @@ use crate::session::connection::sent::{SentFrame, SentPacket};
 use crate::session::event::Event;
 use crate::session::{Transmit, limits};
 use crate::time::{Instant, micros};
+use crate::wire::Frame;
 use crate::wire::limits::{AEAD_TAG, MIN_DATAGRAM};
-use crate::wire::{self, Frame};
 
 /// MTU of Ethernet.
 const ETHERNET_MTU: usize = 1500;
@@ -271,8 +271,7 @@ impl Session {
         let counter = self.recovery.sent.next_counter();
         let start = self.begin(buf);
         Frame::Ping.encode(buf);
-        let end = start + size - AEAD_TAG;
-        wire::append_zeros(buf, end.saturating_sub(buf.len()));
+        buf.resize(start + size - AEAD_TAG, 0);
         self.finish(now, buf, start, true, smallvec![SentFrame::SizeProbe]);
         self.path.on_sent(size);
         self.datagram_size.probe = Some(Probe {

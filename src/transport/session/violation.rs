@@ -6,7 +6,6 @@ use crate::wire::FrameType;
 
 /// A fault of the peer that ends the session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
 pub struct Violation {
     /// Type of the frame at fault; `None` if the fault is not in a frame that could be decoded.
     pub frame: Option<FrameType>,

@@ -46,6 +46,7 @@
 mod handshake;
 mod invite;
 pub mod key_file;
+mod key_text;
 mod keys;
 mod mac;
 mod replay;

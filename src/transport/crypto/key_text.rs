@@ -1,4 +1,4 @@
-//! Public keys as JSON: their text.
+//! Public keys in JSON: their text.
 //!
 //! Invariant: a text that is no key, or a key that no handshake accepts, is an error.
 
@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::crypto::PublicKey;
+use super::keys::PublicKey;
 
 impl Serialize for PublicKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -40,7 +40,6 @@ pub struct Connect {
 /// A command to the session layer. Commands for a session or stream that is gone are ignored, because
 /// the event of its end is already queued.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub enum Command {
     /// Opens a session.
     Connect(Connect),
