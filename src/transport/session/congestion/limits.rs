@@ -19,6 +19,10 @@ impl Ratio {
     /// Returns `value` times the factor, rounded down, saturating.
     #[must_use]
     pub fn of(self, value: u64) -> u64 {
+        // A division of 128 bits takes several times as long.
+        if let Some(product) = value.checked_mul(self.0) {
+            return product / self.1;
+        }
         let product = u128::from(value) * u128::from(self.0) / u128::from(self.1);
         u64::try_from(product).unwrap_or(u64::MAX)
     }
@@ -186,3 +190,16 @@ pub const UNDO_ROUNDS: u64 = 3;
 
 /// Rounds for which the degree of ACK aggregation is remembered (BBR, `ExtraAckedFilterLen`).
 pub const AGGREGATION_ROUNDS: u64 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::Ratio;
+
+    #[test]
+    fn a_product_beyond_64_bits_is_exact_until_it_saturates() {
+        assert_eq!(Ratio(3, 2).of(5), 7);
+        assert_eq!(Ratio(1_000_000, 1_000_000).of(u64::MAX), u64::MAX);
+        assert_eq!(Ratio(1 << 40, 1 << 20).of(1 << 30), 1 << 50);
+        assert_eq!(Ratio(3, 1).of(u64::MAX / 2), u64::MAX);
+    }
+}

@@ -6,13 +6,12 @@
 use std::time::Duration;
 
 use super::super::RateSample;
-use super::super::limits::{AGGREGATION_ROUNDS, MIN_RTT_AGE, PROBE_RTT_INTERVAL};
+use super::super::limits::{AGGREGATION_ROUNDS, MIN_RTT_AGE, PROBE_RTT_INTERVAL, Ratio};
 use crate::time::{Instant, micros};
 
 /// Bytes that `rate` delivers in `time`.
 pub fn volume(rate: u64, time: Duration) -> u64 {
-    let bytes = u128::from(rate) * u128::from(micros(time)) / 1_000_000;
-    u64::try_from(bytes).unwrap_or(u64::MAX)
+    Ratio(micros(time), 1_000_000).of(rate)
 }
 
 /// Round trips, counted by packets: a round ends when a packet is acknowledged that was sent after
