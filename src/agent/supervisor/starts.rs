@@ -356,8 +356,11 @@ impl Supervisor {
     }
 
     fn forget_start_deadline(&mut self, id: JobId) {
-        // Starts in progress are few, and nearly always one.
-        self.starting.retain(|&(_, starting)| starting != id);
+        // Each start has one deadline, and the oldest of them succeeds first, so that it is found at once.
+        let of_job = |start: &&(Instant, JobId)| start.1 == id;
+        if let Some(&start) = self.starting.iter().find(of_job) {
+            self.starting.remove(&start);
+        }
     }
 
     /// Sends a signal to the group of a leader.
