@@ -324,7 +324,9 @@ impl Image {
                 None
             }
         };
-        ends.close_others_on_exec();
+        if self.user.is_some() {
+            ends.close_others_on_exec();
+        }
         reset_signals(signals);
         ends.report(Record::Executing { home });
         Ok(())

@@ -26,12 +26,13 @@ impl Pipe {
     /// # Errors
     /// Those of `fcntl(2)`.
     pub fn adopt(fd: OwnedFd) -> io::Result<Self> {
-        Self::new(fd)
+        fcntl_setfl(&fd, fcntl_getfl(&fd)? | OFlags::NONBLOCK)?;
+        Ok(Self(fd))
     }
 
-    /// Takes ownership of a descriptor and makes it non-blocking.
+    /// Takes ownership of a descriptor that was opened without status flags, and makes it non-blocking.
     pub(super) fn new(fd: OwnedFd) -> io::Result<Self> {
-        fcntl_setfl(&fd, fcntl_getfl(&fd)? | OFlags::NONBLOCK)?;
+        fcntl_setfl(&fd, OFlags::NONBLOCK)?;
         Ok(Self(fd))
     }
 
