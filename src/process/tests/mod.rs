@@ -1,6 +1,7 @@
 //! Tests with real processes. Each waits on events (a pidfd, a pipe) and fails at a deadline.
 
 mod cgroups;
+mod descriptors;
 mod ends;
 mod hangs;
 mod lingering;
