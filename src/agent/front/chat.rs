@@ -110,7 +110,8 @@ impl Thread {
         self.leave_own(now);
         self.execute_commands();
         self.queue_history();
-        self.service.processes().flush_all();
+        // A supervisor that is gone keeps nothing.
+        let _ = self.service.processes().flush_all();
     }
 
     fn say_last(&mut self, now: Instant, typed: impl Iterator<Item = Typed>) {

@@ -151,12 +151,17 @@ impl Remote {
 
     /// Sends the starts that are queued before it returns. Call it before a controller is told of one.
     ///
+    /// # Errors
+    /// As [`flush_all`](Self::flush_all).
+    ///
     /// # Panics
     /// As [`flush_all`](Self::flush_all).
-    pub fn flush_starts(&mut self) {
-        if std::mem::take(&mut self.has_start) {
-            self.flush_all();
+    pub fn flush_starts(&mut self) -> Result<(), FrameError> {
+        if self.has_start {
+            self.flush_all()?;
+            self.has_start = false;
         }
+        Ok(())
     }
 
     /// Returns true if the supervisor has not taken all that is queued.
@@ -166,11 +171,18 @@ impl Remote {
 
     /// Sends what is queued before it returns.
     ///
+    /// # Errors
+    /// [`FrameError`]: the supervisor has ended. No controller may be told of a start that was queued.
+    ///
     /// # Panics
     /// The supervisor does not take it within [`START`]. The front ends then, because it must not tell a controller that
     /// a command was accepted of which nobody else knows.
-    pub fn flush_all(&mut self) {
-        while self.connection.flush().is_ok() && self.connection.queued() > 0 {
+    pub fn flush_all(&mut self) -> Result<(), FrameError> {
+        loop {
+            self.connection.flush()?;
+            if self.connection.queued() == 0 {
+                return Ok(());
+            }
             let socket = self.connection.socket();
             let taken = poll(&mut [PollFd::new(socket, PollFlags::OUT)], Some(&START));
             assert!(taken != Ok(0), "the supervisor takes no messages");
@@ -305,5 +317,50 @@ impl Processes for Remote {
     fn forget(&mut self, job: JobId) {
         self.free_slot(job);
         self.send(&ToSupervisor::Forget(job));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::agent::access::Controller;
+    use crate::agent::ipc::limits::OUTPUT_RING;
+    use crate::agent::jobs::{Program, Spec};
+    use crate::crypto::PublicKey;
+    use crate::message::RequestId;
+
+    #[test]
+    fn a_start_that_cannot_leave_for_the_supervisor_is_an_error_until_the_front_has_ended() {
+        let (own, supervisor) = UnixStream::pair().unwrap();
+        let rings = |size| RingFile::create("rings", 2, size).unwrap();
+        let connection = Frames::new(own).unwrap();
+        let mut remote = Remote::new(connection, rings(OUTPUT_RING), rings(INPUT_RING), 1);
+        assert!(remote.flush_starts().is_ok());
+        let start = Start {
+            request: RequestId([1; 16]),
+            digest: [0; 8],
+            owner: Controller {
+                key: PublicKey([1; 32]),
+                name: None,
+                remote: SocketAddr::from(([127, 0, 0, 1], 4444)).into(),
+            },
+            spec: Spec {
+                program: Program::Argv(vec!["true".into()]),
+                env: Vec::new(),
+                cwd: None,
+                user: "ann".into(),
+                stdin: false,
+                terminal: None,
+            },
+            kept: 0,
+            record: Vec::new(),
+        };
+        remote.start(JobId(1), start);
+        drop(supervisor);
+        for _ in 0..2 {
+            assert!(remote.flush_starts().is_err());
+        }
     }
 }

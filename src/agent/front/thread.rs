@@ -381,7 +381,10 @@ impl Thread {
         }
         while let Some(command) = self.service.poll_command() {
             // No controller is told of a start that only this process knows.
-            self.service.processes().flush_starts();
+            if self.service.processes().flush_starts().is_err() {
+                self.lost = true;
+                return;
+            }
             if let Some(command) = self.on_own(now, command) {
                 // The end of the network thread is noticed by its event channel.
                 let _ = self.net.handle.send(Command::Session(command));
@@ -430,6 +433,7 @@ impl Thread {
         self.printer = None;
         self.prompt = None;
         self.service.processes().send(&ToSupervisor::Closed);
-        self.service.processes().flush_all();
+        // A supervisor that is gone has ended everything.
+        let _ = self.service.processes().flush_all();
     }
 }
