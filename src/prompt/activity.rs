@@ -1,6 +1,6 @@
 //! Activity of the user at the prompt, shared by the line editor and the threads beside it.
 //!
-//! Not the text that is typed. Invariant: it is up to date once the editor has handled a key.
+//! Not the editing. Invariant: it is up to date once the editor has handled a key.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
 use nix::sys::signal::Signal;
+use rustix::stdio::stdout;
 
 /// Question in the place of the prompt. Two with the same text differ.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +36,8 @@ struct Inner {
     /// Number of times that the editor has written rows which stay on the screen.
     rows: AtomicU64,
     last_key: Mutex<Option<Instant>>,
+    /// Line as it was after its last change, before and behind the cursor.
+    line: Mutex<(String, String)>,
     /// True while nothing is typed.
     is_empty: AtomicBool,
     /// True while the user is asked whether to send lines that arrived at once.
@@ -55,6 +58,16 @@ impl Activity {
     pub fn on_key(&self, line: &str) {
         self.0.is_empty.store(line.is_empty(), Ordering::SeqCst);
         *self.last_key_slot() = Some(Instant::now());
+    }
+
+    /// Notes the line, before and behind the cursor: the next one begins with it, unless it is taken.
+    pub fn set_line(&self, before: &str, behind: &str) {
+        *self.line_slot() = (before.to_owned(), behind.to_owned());
+    }
+
+    /// Takes the line, before and behind the cursor.
+    pub fn take_line(&self) -> (String, String) {
+        std::mem::take(&mut self.line_slot())
     }
 
     /// Returns true while nothing is typed.
@@ -148,6 +161,14 @@ impl Activity {
         }
     }
 
+    /// Erases the line that the editor has left above the cursor.
+    pub fn erase(&self) {
+        let (_, end) = *self.extent_slot();
+        let text = format!("\x1b[{}A\r\x1b[J", end + 1);
+        // A terminal that is gone shows nothing.
+        let _ = rustix::io::write(stdout(), text.as_bytes());
+    }
+
     /// Opens a question, whose text takes the place of the prompt from the next line on, or withdraws it.
     pub fn set_question(&self, text: Option<&'static str>) {
         let number = self.0.questions.fetch_add(1, Ordering::SeqCst);
@@ -167,6 +188,10 @@ impl Activity {
     /// Returns the time of the last change of a line.
     pub fn last_key(&self) -> Option<Instant> {
         *self.last_key_slot()
+    }
+
+    fn line_slot(&self) -> std::sync::MutexGuard<'_, (String, String)> {
+        self.0.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn finished_slot(&self) -> std::sync::MutexGuard<'_, String> {

@@ -43,6 +43,25 @@ pub enum Typed {
     Failed(String),
 }
 
+impl Typed {
+    /// Returns a line that is parsed as this input. `None` if it is no line.
+    #[must_use]
+    pub fn to_line(&self) -> Option<String> {
+        Some(match self {
+            Self::Line(line) if line.trim_start().starts_with('/') => line.replacen('/', "//", 1),
+            Self::Line(line) | Self::Unknown(line) => line.clone(),
+            Self::Command(Command::Who) => "/who".into(),
+            Self::Command(Command::Me(text)) => format!("/me {text}"),
+            Self::Command(Command::Msg { to, text }) => format!("/msg {to} {text}"),
+            Self::Command(Command::Exec(line)) => format!("/exec {line}"),
+            Self::Command(Command::Cancel) => "/cancel".into(),
+            Self::Command(Command::Help) => "/help".into(),
+            Self::Leave => "/quit".into(),
+            Self::End | Self::Interrupted | Self::Failed(_) => return None,
+        })
+    }
+}
+
 /// Commands with their descriptions, in the order of `/help`.
 const COMMANDS: &[(&str, &str)] = &[
     ("/who", "list the members"),
@@ -161,6 +180,17 @@ mod tests {
         assert_eq!(parse("/msg\u{3000}ann\thi"), msg("ann", "hi"));
         assert_eq!(parse("/who me"), unknown("/who me"));
         assert_eq!(parse("/hlep"), unknown("/hlep"));
+    }
+
+    #[test]
+    fn input_has_a_line_that_is_parsed_as_the_same_input() {
+        let lines = "a line|//etc|  //etc /x|quit|/who|/me|/me  waves /x|/msg ann  so  what|/msg|/exec  ls 'a  b'|/cancel|/help|/hlep x";
+        for line in lines.split('|') {
+            let typed = parse(line).unwrap();
+            let again = typed.to_line().unwrap();
+            assert_eq!(parse(&again), Some(typed), "{line:?} as {again:?}");
+        }
+        assert_eq!(Typed::Interrupted.to_line(), None);
     }
 
     #[test]

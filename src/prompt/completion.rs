@@ -3,7 +3,6 @@
 //! Not the list of members that a person sees. Invariant: only names without a character that has to be escaped are
 //! completed, so that a completed line shows what is sent.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -76,8 +75,6 @@ pub struct PromptHelper {
     pub members: Members,
     /// Activity that the editor reports.
     pub activity: Activity,
-    /// Line as it was after its last change, before and behind the cursor.
-    pub line: RefCell<(String, String)>,
     /// Rows that the line takes.
     pub rows: Rows,
 }
@@ -111,7 +108,7 @@ impl Hinter for PromptHelper {
         let (before, behind) = line.split_at(pos);
         self.rows.on_draw(before, behind);
         self.activity.set_extent(self.rows.extent(before, behind));
-        *self.line.borrow_mut() = (before.to_owned(), behind.to_owned());
+        self.activity.set_line(before, behind);
         self.activity.on_key(line);
         None
     }
@@ -123,6 +120,10 @@ impl Highlighter for PromptHelper {
     fn highlight_char(&self, line: &str, pos: usize, kind: CmdKind) -> bool {
         let (before, behind) = line.split_at(pos);
         self.activity.set_extent(self.rows.extent(before, behind));
+        // At the end of a line the editor moves the cursor behind it.
+        if kind != CmdKind::ForcedRefresh {
+            self.activity.set_line(before, behind);
+        }
         kind == CmdKind::Other && self.rows.is_behind_break(before)
     }
 }
@@ -165,7 +166,6 @@ mod tests {
         let helper = PromptHelper {
             members: Members::default(),
             activity: Activity::default(),
-            line: RefCell::default(),
             rows: Rows::default(),
         };
         helper.members.set(&["anna".into(), "anne".into()]);

@@ -11,7 +11,7 @@ use rustix::termios::{
 };
 
 use super::activity::Activity;
-use super::input_relay::KEY_OFF;
+use super::typed_ahead::KEY_OFF;
 use crate::saved_mode::{self, terminal};
 
 /// Effect of the key that suspends a program, usually Ctrl-Z.
@@ -106,7 +106,8 @@ fn editing_mode(mut mode: Termios, suspend: SuspendKey) -> Termios {
     if suspend == SuspendKey::Nothing {
         mode.special_codes[SpecialCodeIndex::VSUSP] = KEY_OFF;
     }
-    mode.special_codes[SpecialCodeIndex::VMIN] = 1;
+    // A read that finds nothing, as after a signal that drops input, does not wait.
+    mode.special_codes[SpecialCodeIndex::VMIN] = 0;
     mode.special_codes[SpecialCodeIndex::VTIME] = 0;
     mode
 }

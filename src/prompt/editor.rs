@@ -2,7 +2,6 @@
 //!
 //! Not what is shown above it. Invariant: a line is passed on in the order in which it was typed, each once.
 
-use std::cell::RefCell;
 use std::env;
 use std::io::{self, Write as _};
 
@@ -10,7 +9,7 @@ use crossbeam_channel::Sender;
 use rustix::termios::isatty;
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
-use rustyline::{CompletionType, Config, Editor, ExternalPrinter};
+use rustyline::{ColorMode, CompletionType, Config, Editor, ExternalPrinter};
 
 use super::activity::{Activity, Question};
 use super::command::{self, Typed};
@@ -51,8 +50,6 @@ pub struct LineEditor {
     history: Box<dyn EarlierLines>,
     prompt: &'static str,
     keys: Gate,
-    /// Line that goes on, before and behind the cursor.
-    kept: (String, String),
     /// True if the user was told that lines are not kept.
     has_failed: bool,
 }
@@ -70,6 +67,8 @@ pub fn open_editor(
         // Each line of a pasted text is a message.
         .bracketed_paste(false)
         .completion_type(CompletionType::List)
+        // The helper hears of each move of the cursor, and colours nothing.
+        .color_mode(ColorMode::Forced)
         .max_history_size(limits::HISTORY_LINES)
         .map_err(to_io)?
         // Ctrl-C and Ctrl-Z are signals, so that they work while no line is read.
@@ -77,11 +76,9 @@ pub fn open_editor(
         .build();
     let memory = MemHistory::with_config(&config);
     let mut editor = Editor::with_history(config, memory).map_err(to_io)?;
-    let line = RefCell::default();
     editor.set_helper(Some(PromptHelper {
         members: options.members,
         activity,
-        line,
         rows: Rows::default(),
     }));
     for line in options.history.load() {
@@ -93,7 +90,6 @@ pub fn open_editor(
         history: options.history,
         prompt: options.prompt,
         keys,
-        kept: Default::default(),
         has_failed: false,
     };
     Ok((editor, printer))
@@ -112,18 +108,13 @@ pub fn read_prompt(editor: &mut LineEditor, activity: &Activity, typed: &Sender<
 }
 
 impl LineEditor {
-    /// Takes the line that was being edited, before and behind the cursor.
-    fn take_line(&self) -> (String, String) {
-        let helper = self.editor.helper();
-        helper.map_or_else(Default::default, |helper| helper.line.take())
-    }
-
     /// Reads the next line, or several that a terminal has passed as one text; none if it is blank, or goes on after a signal.
     /// Waits for the foreground before. Returns also the question that was shown in the place of the prompt.
     pub fn read(&mut self, activity: &Activity) -> (Vec<Typed>, Option<Question>) {
         self.keys.open();
-        let (before, behind) = std::mem::take(&mut self.kept);
+        let (before, behind) = activity.take_line();
         let shown = activity.begin_editing(&format!("{before}{behind}"));
+        activity.set_line(&before, &behind);
         let prompt = shown.map_or(self.prompt, |question| question.text);
         if let Some(helper) = self.editor.helper() {
             helper.rows.begin(prompt);
@@ -136,7 +127,7 @@ impl LineEditor {
         activity.on_rows();
         let typed = match line {
             Ok(text) => {
-                self.take_line();
+                activity.take_line();
                 activity.on_line(&text);
                 // An answer is not typed again.
                 let is_asked = shown.or_else(|| activity.question()).is_some();
@@ -147,12 +138,12 @@ impl LineEditor {
                 parse(&text)
             }
             // A signal in place of the key that Ctrl-V takes literally: only the Ctrl-V is dropped.
-            Err(ReadlineError::Signal(_)) => {
-                self.kept = self.take_line();
-                Vec::new()
-            }
+            Err(ReadlineError::Signal(_)) => Vec::new(),
             Err(ReadlineError::Eof) => vec![Typed::Leave],
+            // What was typed is for the prompt that takes the place of this one.
+            Err(ReadlineError::Interrupted) if self.keys.is_ended() => vec![Typed::Interrupted],
             Err(ReadlineError::Interrupted) => {
+                activity.take_line();
                 discard_input();
                 vec![Typed::Interrupted]
             }

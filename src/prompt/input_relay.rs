@@ -3,12 +3,13 @@
 //!
 //! Not the editing, and not the mode of the user's terminal. Invariants: the terminal is read only while a line is edited
 //! and this program is in the foreground, and a piece at a time, so that what is typed ahead waits in the terminal; the line
-//! editor gets valid UTF-8 only.
+//! editor gets valid UTF-8 only, and nothing behind the end of a line with it, so that it has read nothing ahead when the line
+//! is complete.
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -19,6 +20,7 @@ use rustix::termios::{OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
 
 use super::activity::Activity;
 use super::limits::{BACKGROUND, DRAIN_MAX, DRAIN_MIN, PIECE};
+use super::typed_ahead::{KEY_OFF, TypedAhead};
 use crate::saved_mode::{self, terminal};
 
 /// Keys that send signals.
@@ -27,9 +29,6 @@ const SIGNALS: [SpecialCodeIndex; 3] = [
     SpecialCodeIndex::VQUIT,
     SpecialCodeIndex::VSUSP,
 ];
-
-/// Code of a key that is turned off, `_POSIX_VDISABLE` of Linux.
-pub const KEY_OFF: u8 = 0;
 
 /// Relay before its thread is started.
 pub struct InputRelay {
@@ -51,14 +50,16 @@ struct State {
     is_ended: AtomicBool,
     /// Counter of the changes above.
     changed: OwnedFd,
+    passing: Mutex<TypedAhead>,
 }
 
 impl InputRelay {
-    /// Opens the pseudo-terminal in the place of standard input, which [`saved_mode::terminal`] then returns.
+    /// Opens the pseudo-terminal in the place of standard input, which [`saved_mode::terminal`] then returns. `keys` are
+    /// passed on before what is typed from now on.
     ///
     /// # Errors
     /// The system has no pseudo-terminal or descriptor left.
-    pub fn open(activity: Activity) -> io::Result<Self> {
+    pub fn open(activity: Activity, keys: &[u8]) -> io::Result<Self> {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let master = openpt(flags)?;
         unlockpt(&master)?;
@@ -76,8 +77,11 @@ impl InputRelay {
         mode.special_codes[SpecialCodeIndex::VMIN] = 1;
         mode.special_codes[SpecialCodeIndex::VTIME] = 0;
         tcsetattr(&slave, OptionalActions::Now, &mode)?;
+        let mut passing = TypedAhead::default();
+        passing.push(keys);
         let state = State {
             activity,
+            passing: Mutex::new(passing),
             is_open: AtomicBool::new(false),
             is_ended: AtomicBool::new(false),
             changed: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
@@ -133,6 +137,20 @@ impl Gate {
     pub fn end(&self) {
         self.0.set(&self.0.is_ended, true);
     }
+
+    /// Returns true if the thread was ended.
+    pub fn is_ended(&self) -> bool {
+        self.0.is_ended()
+    }
+
+    /// Ends the thread. Returns the keys that were read and that the line editor has not handled, in their order. Call it
+    /// when the editor reads nothing more.
+    pub fn take_keys(&self) -> Vec<u8> {
+        self.end();
+        let mut passing = self.0.passing();
+        let unread = read_unread();
+        passing.take(&unread)
+    }
 }
 
 impl State {
@@ -155,9 +173,13 @@ impl State {
         self.is_open.load(Ordering::SeqCst)
     }
 
+    /// Returns what is between the terminal and the line editor. The lock is never held while anything is waited for.
+    fn passing(&self) -> MutexGuard<'_, TypedAhead> {
+        self.passing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Passes on what is typed, until it is ended or the terminal is gone.
     fn relay(&self, master: &OwnedFd) -> io::Result<()> {
-        let mut decoder = Decoder::default();
         let mut pause = DRAIN_MIN;
         while !self.is_ended() {
             if !self.is_open() {
@@ -169,7 +191,7 @@ impl State {
                 pause = (pause * 2).min(DRAIN_MAX);
             } else {
                 pause = DRAIN_MIN;
-                if self.wait_for_key()? && !read(&mut decoder, master)? {
+                if !self.pass(master)? && self.wait_for_key()? && !self.read()? {
                     break;
                 }
             }
@@ -212,37 +234,70 @@ impl State {
     fn take_change(&self) {
         let _ = rustix::io::read(&self.changed, &mut [0_u8; 8]);
     }
-}
 
-/// Passes on a piece of what is typed. Returns false at the end of the terminal.
-fn read(decoder: &mut Decoder, master: &OwnedFd) -> io::Result<bool> {
-    let mut piece = [0; PIECE];
-    let count = match rustix::io::read(terminal(), &mut piece) {
-        Ok(0) => return Ok(false),
-        Ok(count) => count,
-        Err(Errno::INTR) => return Ok(true),
-        // It was in the foreground just now.
-        Err(Errno::IO) if saved_mode::is_in_background() => return Ok(true),
-        Err(error) => return Err(error.into()),
-    };
-    let text = decoder.push(&piece[..count]);
-    let mut rest = text.as_bytes();
-    while !rest.is_empty() {
-        match rustix::io::write(master, rest) {
-            Ok(count) => rest = &rest[count..],
+    /// Reads a piece of what is typed. Returns false at the end of the terminal.
+    fn read(&self) -> io::Result<bool> {
+        let mut passing = self.passing();
+        if self.is_ended() {
+            return Ok(true);
+        }
+        let mut piece = [0; PIECE];
+        match rustix::io::read(terminal(), &mut piece) {
+            // Something else has taken or dropped the input.
+            Ok(0) => return Ok(!is_hung_up()?),
+            Ok(count) => passing.push(&piece[..count]),
             Err(Errno::INTR) => {}
+            // It was in the foreground just now.
+            Err(Errno::IO) if saved_mode::is_in_background() => {}
             Err(error) => return Err(error.into()),
         }
+        Ok(true)
     }
-    Ok(true)
+
+    /// Passes on what was read, up to the end of a line. Returns false if there was nothing.
+    fn pass(&self, master: &OwnedFd) -> io::Result<bool> {
+        let mut passing = self.passing();
+        if self.is_ended() {
+            return Ok(true);
+        }
+        let piece = passing.next_piece();
+        // The line editor has read all before: there is room for it.
+        let mut rest = piece.as_bytes();
+        while !rest.is_empty() {
+            match rustix::io::write(master, rest) {
+                Ok(count) => rest = &rest[count..],
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(!piece.is_empty())
+    }
+}
+
+/// Returns true if the terminal is gone.
+fn is_hung_up() -> io::Result<bool> {
+    let mut ready = [PollFd::from_borrowed_fd(terminal(), PollFlags::empty())];
+    match poll(&mut ready, Some(&Timespec::default())) {
+        Ok(_) => Ok(ready[0].revents().contains(PollFlags::HUP)),
+        Err(Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Drops what was passed on and is not edited, as the terminal drops what was not read when a key sends a signal.
 pub fn discard_input() {
-    let mut dropped = [0; PIECE];
+    read_unread();
+}
+
+/// Reads what was passed on and the line editor has not read.
+fn read_unread() -> Vec<u8> {
+    let (mut unread, mut piece) = (Vec::new(), [0; PIECE]);
     while has_input().is_ok_and(|has_input| has_input)
-        && rustix::io::read(stdin(), &mut dropped).is_ok_and(|count| count > 0)
-    {}
+        && let Ok(count @ 1..) = rustix::io::read(stdin(), &mut piece)
+    {
+        unread.extend_from_slice(&piece[..count]);
+    }
+    unread
 }
 
 /// Returns true if the line editor has not read all that was passed to it.
@@ -253,81 +308,5 @@ fn has_input() -> io::Result<bool> {
         Ok(count) => Ok(count > 0),
         Err(Errno::INTR) => Ok(true),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// Decoder of UTF-8 in pieces. Each byte that belongs to no character becomes, with its like up to the next character, U+FFFD.
-/// NUL, the key Ctrl-@, is dropped.
-#[derive(Default, Debug)]
-struct Decoder {
-    /// Bytes of a character that is not complete, three at most.
-    held: Vec<u8>,
-}
-
-impl Decoder {
-    /// Takes a piece. Returns the characters that are complete.
-    fn push(&mut self, piece: &[u8]) -> String {
-        let keys = piece.iter().filter(|&&byte| byte != KEY_OFF);
-        self.held.extend(keys);
-        let mut text = String::new();
-        let mut rest = &self.held[..];
-        loop {
-            match str::from_utf8(rest) {
-                Ok(valid) => {
-                    text.push_str(valid);
-                    rest = &[];
-                    break;
-                }
-                Err(error) => {
-                    let (valid, behind) = rest.split_at(error.valid_up_to());
-                    text.push_str(str::from_utf8(valid).expect("valid up to there"));
-                    rest = behind;
-                    let Some(length) = error.error_len() else {
-                        break;
-                    };
-                    text.push(char::REPLACEMENT_CHARACTER);
-                    rest = &rest[length..];
-                }
-            }
-        }
-        self.held = rest.to_vec();
-        text
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Returns what becomes of pieces.
-    fn decoded(pieces: &[&[u8]]) -> String {
-        let mut decoder = Decoder::default();
-        pieces.iter().map(|piece| decoder.push(piece)).collect()
-    }
-
-    #[test]
-    fn a_character_that_is_split_is_whole_and_other_bytes_are_replaced() {
-        assert_eq!(
-            decoded(&[b"caf\xc3", b"\xa9 \xf0\x9f", b"\x98", b"\x80."]),
-            "café 😀."
-        );
-        assert_eq!(
-            decoded(&[b"caf\xe9 noir\r", b"\xfc", b"ber\xff\xfe\r"]),
-            "caf\u{fffd} noir\r\u{fffd}ber\u{fffd}\u{fffd}\r"
-        );
-        assert_eq!(decoded(&[b"a\0b", b"\0", b"\xc3\0", b"\xa9"]), "abé");
-        // The byte behind the beginning of a character that does not go on is kept.
-        assert_eq!(decoded(&[b"\xe9", b"\r"]), "\u{fffd}\r");
-        assert_eq!(decoded(&[b"\xed\xa0\x80"]), "\u{fffd}".repeat(3));
-    }
-
-    #[test]
-    fn pieces_of_any_length_have_the_same_text_as_the_whole() {
-        let bytes = b"a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xe2\x82\xff\xc3\xc3\xa9\x80z";
-        let whole = String::from_utf8_lossy(bytes);
-        for length in 1..=bytes.len() {
-            let pieces: Vec<_> = bytes.chunks(length).collect();
-            assert_eq!(decoded(&pieces), whole);
-        }
     }
 }

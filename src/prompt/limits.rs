@@ -8,6 +8,10 @@ pub const HISTORY_LINES: usize = 1000;
 /// Bytes of these lines. The file grows to twice as many before it is written anew.
 pub const HISTORY_BYTES: usize = 256 << 10;
 
+/// Bytes of what was typed and not processed that another prompt takes over: as many as of the history, and less than a frame
+/// between the processes of the agent.
+pub const UNSENT: usize = HISTORY_BYTES;
+
 /// Bytes of a note of the line editor: a path of the greatest length and an error.
 pub const NOTE: usize = 4096 + 256;
 

@@ -17,3 +17,5 @@ pub mod output_lines;
 pub mod paste;
 pub mod rows;
 pub mod style;
+pub mod typed_ahead;
+pub mod unsent;

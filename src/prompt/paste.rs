@@ -185,6 +185,22 @@ impl Paste {
         self.held.len() + self.excess
     }
 
+    /// Takes the lines that are complete and not processed, in their order, for another prompt. Returns also the decision about
+    /// those that are not among them.
+    pub fn take_lines(&mut self) -> (Vec<String>, Decision) {
+        let decision = match (self.excess, self.others) {
+            (0, 0) => Decision::None,
+            (0, others) => Decision::Dropped(others),
+            _ => Decision::TooMany(self.len()),
+        };
+        let mut all = std::mem::take(&mut self.ready);
+        if self.excess == 0 {
+            all.append(&mut self.held);
+        }
+        self.drop_all();
+        (all.iter().filter_map(Typed::to_line).collect(), decision)
+    }
+
     /// Returns the lines that have not left, in their order.
     pub fn unsent(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let all = self.ready.iter().chain(&self.held);
@@ -357,6 +373,23 @@ mod tests {
         let yes = Typed::Line("y".into());
         paste.push(Instant::now(), yes);
         assert!(!activity.is_paste_asked());
+    }
+
+    #[test]
+    fn lines_that_are_not_processed_are_taken_for_another_prompt() {
+        let (mut paste, _) = pasted(21);
+        let now = Instant::now() + limits::PASTE_LATE;
+        paste.push(now, Typed::Line("another".into()));
+        let (lines, decision) = paste.take_lines();
+        let numbers: Vec<_> = (0..21).map(|number| number.to_string()).collect();
+        assert_eq!((lines, decision), (numbers, Decision::Dropped(1)));
+        assert_eq!(paste.next(), None);
+        let mut paste = Paste::new(Some(Activity::default()));
+        for number in 0..=limits::PASTE_LINES {
+            paste.push(now, line(number));
+        }
+        let too_many = Decision::TooMany(limits::PASTE_LINES + 1);
+        assert_eq!(paste.take_lines(), (Vec::new(), too_many));
     }
 
     #[test]

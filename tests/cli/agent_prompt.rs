@@ -4,6 +4,7 @@
 mod exec;
 mod log_lines;
 mod question;
+mod reload;
 
 use rustix::process::{Signal, kill_process};
 

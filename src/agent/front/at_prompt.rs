@@ -23,7 +23,7 @@ use crate::time::Instant;
 const QUESTION: &str = "end / leave / stay? ";
 
 /// Words about an answer to a question that is not open any more.
-const LATE: &str = "not sent: it was typed as an answer";
+pub(super) const LATE: &str = "not sent: it was typed as an answer";
 
 /// Answer to the question about running commands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -165,9 +165,8 @@ impl Thread {
                 Typed::Command(Command::Me(text)) if !text.is_empty() => self.act(now, &text),
                 Typed::Command(Command::Msg { to, text }) => self.whisper(&to, &text),
                 Typed::Command(Command::Exec(_)) => {
-                    self.note("/exec: not run, as the agent ends or is reloaded".into());
+                    self.note("/exec: not run, as the agent ends".into());
                 }
-                // The agent ends, or another front takes the place of this one.
                 Typed::Command(_)
                 | Typed::Unknown(_)
                 | Typed::Leave
@@ -180,7 +179,7 @@ impl Thread {
         self.prompt = Some(prompt);
     }
 
-    fn on_decision(&self, prompt: &Prompt, decision: Decision) {
+    pub(super) fn on_decision(&self, prompt: &Prompt, decision: Decision) {
         if let Some(words) = decision.words(prompt.paste.len()) {
             self.note(words);
         }

@@ -103,15 +103,18 @@ impl Thread {
 
     /// Says what was read of the input before another front takes the place of this one, and lets all of the chat be kept.
     pub(super) fn leave(&mut self, now: Instant) {
-        self.take_last_lines_of_prompt(now);
+        let unsent = self.hand_over_typed();
         if let Some(typed) = self.typed.take() {
             self.say_last(now, typed.leave());
         }
         self.leave_own(now);
         self.execute_commands();
         self.queue_history();
-        // A supervisor that is gone keeps nothing.
-        let _ = self.service.processes().flush_all();
+        if self.service.processes().flush_all().is_err()
+            && let Some(words) = unsent
+        {
+            self.note(format!("the agent has failed; not sent: {words}"));
+        }
     }
 
     fn say_last(&mut self, now: Instant, typed: impl Iterator<Item = Typed>) {

@@ -11,6 +11,7 @@ mod audit;
 mod bot;
 mod busy;
 mod chat;
+mod hand_over;
 mod limits;
 mod own_commands;
 mod policy;
@@ -140,6 +141,7 @@ pub fn serve(
     thread.open_bot(parts.bot, wake.clone())?;
     if parts.terminal {
         thread.open_terminal((setup.chat.format, setup.prompt), prompt, wake)?;
+        thread.note_unsent(&setup);
         if setup.chat.format == LogFormat::Text {
             thread.restore_own(Clock.now());
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use nix::unistd::tcgetpgrp;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::stdio::{stdin, stdout};
@@ -34,6 +34,7 @@ use crate::prompt::limits::{BACKGROUND, HISTORY_LINES};
 use crate::prompt::line_history::EarlierLines;
 use crate::prompt::paste::Paste;
 use crate::prompt::style::Style;
+use crate::prompt::unsent::Unsent;
 use crate::saved_mode;
 
 /// Line editor that is open, before the front is restricted and the terminal changed.
@@ -45,6 +46,8 @@ pub struct Prepared {
     members: Members,
     style: Style,
     kept: Receiver<String>,
+    /// What was typed at the prompt of an earlier front.
+    unsent: Unsent,
     continued: Arc<AtomicBool>,
     overwritten: Arc<AtomicBool>,
 }
@@ -88,11 +91,13 @@ impl Prepared {
             prompt: PROMPT,
             members: members.clone(),
             history: Box::new(TypedLines {
-                earlier: setup.typed.clone(),
+                earlier: setup.typed.lines.clone(),
                 kept: sender,
             }),
         };
-        let relay = InputRelay::open(activity.clone()).ok()?;
+        let (before, behind) = &setup.typed.unsent.draft;
+        activity.set_line(before, behind);
+        let relay = InputRelay::open(activity.clone(), &setup.typed.unsent.keys).ok()?;
         let (editor, printer) = open_editor(options, activity.clone(), relay.gate()).ok()?;
         Some(Self {
             relay,
@@ -102,6 +107,7 @@ impl Prepared {
             members,
             style: Style::of_terminal(setup.chat.is_timed),
             kept,
+            unsent: setup.typed.unsent.clone(),
             continued,
             overwritten,
         })
@@ -118,7 +124,7 @@ impl Prepared {
     ) -> io::Result<(Prompt, AbovePrompt, Style)> {
         let (sender, typed) = bounded(1);
         let (proceed, processed) = bounded(1);
-        let prompt = Prompt {
+        let mut prompt = Prompt {
             keys: self.relay.gate(),
             activity: self.activity.clone(),
             members: self.members,
@@ -132,8 +138,12 @@ impl Prepared {
             continued: self.continued,
             overwritten: self.overwritten,
             typed,
+            is_reading: true,
             proceed,
         };
+        for typed in self.unsent.typed() {
+            prompt.paste.push(Instant::now(), typed);
+        }
         let above = AbovePrompt {
             printer: self.printer,
             activity: self.activity.clone(),
@@ -204,14 +214,38 @@ pub struct Prompt {
     /// Set by SIGURG: a line of the log was written in the place of the prompt.
     overwritten: Arc<AtomicBool>,
     typed: Receiver<Input>,
+    /// True until the input of the line is taken that the thread reads.
+    is_reading: bool,
     /// Lets the thread read the next line.
     proceed: Sender<()>,
 }
 
 impl Prompt {
     /// Returns what was typed as the last line, if there is a new one. Call [`proceed`](Self::proceed) when it is processed.
-    pub fn take(&self) -> Option<Input> {
-        self.typed.try_recv().ok()
+    pub fn take(&mut self) -> Option<Input> {
+        let input = self.typed.try_recv().ok();
+        self.is_reading &= input.is_none();
+        input
+    }
+
+    /// Ends the reading. Returns the line that is not complete and the keys behind it, unless they were typed as an answer to a
+    /// question, and the input of the last complete line, if it was not taken.
+    pub fn take_unsent(&mut self) -> (Unsent, Option<Input>) {
+        let is_drawn = self.is_reading && self.activity.is_editing();
+        let last = self.end_reading();
+        if is_drawn && matches!(&last, Some(input) if input.typed == [Typed::Interrupted]) {
+            self.activity.erase();
+        }
+        let is_answer = last.as_ref().is_some_and(|input| input.shown.is_some());
+        let unsent = Unsent {
+            lines: Vec::new(),
+            draft: self.activity.take_line(),
+            keys: self.keys.take_keys(),
+        };
+        if is_answer || self.is_asked() {
+            return (Unsent::default(), last);
+        }
+        (unsent, last)
     }
 
     /// Returns the question about running commands, if the user has not answered.
@@ -298,9 +332,9 @@ impl Prompt {
     }
 
     /// Lets the next line be read.
-    pub fn proceed(&self) {
+    pub fn proceed(&mut self) {
         // It has ended if there is none to read.
-        let _ = self.proceed.try_send(());
+        self.is_reading |= self.proceed.try_send(()).is_ok();
     }
 
     /// Returns the time at which lines that arrived at once are complete, the foreground is checked, or a line is interrupted
@@ -310,19 +344,32 @@ impl Prompt {
         deadlines.into_iter().flatten().min()
     }
 
-    /// Lets the line editor give the terminal back, so that it draws nothing afterwards. Waits for that for a bounded time,
-    /// because the terminal may be stopped.
-    fn end_editing(&self) {
-        if self.interrupt() {
-            let _ = self.typed.recv_timeout(limits::LAST_LINES);
+    /// Lets the line editor give the terminal back, so that it reads and draws nothing afterwards. Waits for that for a bounded
+    /// time, because the terminal may be stopped. Returns the input of the last line, if it is not taken.
+    fn end_reading(&mut self) -> Option<Input> {
+        self.keys.end();
+        let until = Instant::now() + limits::LAST_LINES;
+        while self.is_reading && !saved_mode::is_in_background() && Instant::now() < until {
+            self.interrupt();
+            let again = until.min(Instant::now() + INTERRUPT_AGAIN);
+            match self.typed.recv_deadline(again) {
+                Ok(input) => {
+                    self.is_reading = false;
+                    return Some(input);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
         }
+        // Not another time.
+        self.is_reading = false;
+        self.typed.try_recv().ok()
     }
 }
 
 impl Drop for Prompt {
     fn drop(&mut self) {
-        self.end_editing();
-        self.keys.end();
+        self.end_reading();
         // Without waiting for a terminal that is stopped.
         self.mode.set_before(OptionalActions::Now);
         saved_mode::set(None);

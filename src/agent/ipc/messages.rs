@@ -17,6 +17,7 @@ use crate::message::{Cause, RequestId, Window};
 use crate::net;
 use crate::peer_addr::PeerAddr;
 use crate::process::Account;
+use crate::prompt::unsent::Unsent;
 use crate::session::{Path, ResetRecord};
 use crate::time::Instant;
 use crate::wire::limits::INVITE;
@@ -46,6 +47,17 @@ pub struct ChatOutput {
     pub format: LogFormat,
     /// True if messages at a prompt have a time stamp.
     pub is_timed: bool,
+}
+
+/// What was typed at the prompts of earlier fronts.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TypedBefore {
+    /// Lines, oldest first.
+    pub lines: Vec<String>,
+    /// What was not processed.
+    pub unsent: Unsent,
+    /// True if the last front has ended with that.
+    pub is_draft_lost: bool,
 }
 
 /// First message to a front, after its descriptors: standard input, the rings of outputs, the rings of inputs, and
@@ -78,8 +90,8 @@ pub struct Setup {
     pub chat: ChatOutput,
     /// On if a terminal is to have a prompt, unless its user has left that.
     pub prompt: Switch,
-    /// Lines typed at the prompt before, oldest first.
-    pub typed: Vec<String>,
+    /// What was typed at the prompt before.
+    pub typed: TypedBefore,
     /// History of the chat.
     pub history: SavedHistory,
     /// Number of the next job.
@@ -246,6 +258,8 @@ pub enum ToSupervisor {
     Prompt(Switch),
     /// Keep a line typed at the prompt for the line editor of a later front.
     Typed(String),
+    /// Keep what was typed at the prompt and not processed for a later front: this one ends.
+    Unsent(Box<Unsent>),
     /// Somebody at the prompt was asked about running commands, and the agent does not end.
     Stays,
     /// The agent is to end, as somebody at its terminal has asked.

@@ -23,6 +23,7 @@ pub use extent::Extent;
 pub use frames::{FrameError, Frames};
 pub use messages::{
     ChatOutput, Feed, FrontCounts, Plain, Remembered, Report, Setup, ToFront, ToSupervisor,
+    TypedBefore,
 };
 pub use rings::{RingFile, RingId};
 pub use socket_interest::SocketInterest;

@@ -15,7 +15,7 @@ use crate::agent::ipc::limits::INPUT_RING;
 use crate::agent::ipc::{Extent, FrameError, Remembered, Report, RingId, ToFront, ToSupervisor};
 use crate::agent::jobs::{JobId, Output, Phase, Status};
 use crate::agent::limits::SCREEN;
-use crate::message::{Cause, Outcome};
+use crate::message::{Cause, Outcome, Window};
 use crate::net::Clock;
 use crate::session::InitFingerprint;
 use crate::time::Instant;
@@ -91,11 +91,7 @@ impl Supervisor {
                     self.ready.push_back((id, Part::Stdin));
                 }
             }
-            ToSupervisor::Resize(id, window) => {
-                if let Some(job) = self.table.get(id) {
-                    job.io.resize(size(window));
-                }
-            }
+            ToSupervisor::Resize(id, window) => self.resize(id, window),
             ToSupervisor::End(id, cause, force) => self.end(now, id, cause, force),
             ToSupervisor::Signal(id, signal) => self.signal(id, signal),
             ToSupervisor::Picture(id, offset, window, bytes) => {
@@ -143,6 +139,7 @@ impl Supervisor {
             ),
             ToSupervisor::Prompt(prompt) => self.terminal.on_prompt(prompt),
             ToSupervisor::Typed(line) => self.keep_typed(&line),
+            ToSupervisor::Unsent(unsent) => self.terminal.on_unsent(*unsent),
             ToSupervisor::Stays => self.terminal.on_stays(),
             ToSupervisor::ShutDown | ToSupervisor::Closed => {}
         }
@@ -157,6 +154,12 @@ impl Supervisor {
             self.records.send_line(line);
         } else {
             tracing::warn!("the front has sent a record that it may not write");
+        }
+    }
+
+    fn resize(&self, id: JobId, window: Window) {
+        if let Some(job) = self.table.get(id) {
+            job.io.resize(size(window));
         }
     }
 

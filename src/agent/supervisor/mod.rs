@@ -356,7 +356,7 @@ impl Supervisor {
                 is_timed: true,
             },
             prompt: self.terminal.prompt(),
-            typed: self.terminal.typed.all(),
+            typed: self.terminal.typed_before(),
             plain: Plain::Off,
             policy: match self.policy.files() {
                 Some(files) => Feed::Files(Box::new(files)),

@@ -341,6 +341,9 @@ impl Run {
         if let Some(process) = &mut self.process {
             process.kill(now);
         }
+        if self.phase == Phase::Working {
+            self.supervisor.terminal.on_front_lost();
+        }
         self.supervisor.terminal.restore();
         match self.phase {
             Phase::Working if self.is_executing() => {}
@@ -421,6 +424,7 @@ impl Supervisor {
     fn record_end_of_agent(&mut self) {
         self.finish_chat_history(Clock.now());
         self.terminal.typed.finish();
+        self.terminal.report_unsent();
         let counts = self.records.counts;
         log::write_end(counts);
         self.records.send(&Record::of_agent(counts.event()));

@@ -9,6 +9,7 @@ impl Supervisor {
     /// Takes the report of a front that serves. The restriction is logged at the first start and if it has changed.
     pub(super) fn on_serving(&mut self, in_force: InForce) {
         self.serving = Some(Clock.now());
+        self.terminal.on_serving();
         let before = self.in_force.replace(in_force).or(self.reported.take());
         if before != Some(in_force) {
             tracing::info!("sandbox: {in_force}");

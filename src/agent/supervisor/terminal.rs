@@ -10,8 +10,9 @@ use rustix::termios::{
 
 use super::typed_lines::TypedLines;
 use super::{Supervisor, limits};
-use crate::agent::ipc::ToFront;
+use crate::agent::ipc::{ToFront, TypedBefore};
 use crate::agent::switch::Switch;
+use crate::prompt::unsent::Unsent;
 use crate::saved_mode;
 use crate::time::Instant;
 
@@ -30,6 +31,20 @@ pub(super) struct Terminal {
     interrupted: Option<Instant>,
     /// Lines typed at the prompt.
     pub(super) typed: TypedLines,
+    /// What was typed at the front that has ended, until the next one serves.
+    left: Left,
+}
+
+/// What a front has left of what was typed at its prompt and not processed.
+#[derive(Default)]
+enum Left {
+    /// There is none, or it had no prompt.
+    #[default]
+    Nothing,
+    /// It has handed this over.
+    Unsent(Unsent),
+    /// It has ended without that.
+    Lost,
 }
 
 impl Terminal {
@@ -82,6 +97,68 @@ impl Terminal {
     pub(super) fn forget_unread(&self) {
         if self.is_left && !saved_mode::is_in_background() {
             let _ = tcflush(stdin(), QueueSelector::IFlush);
+        }
+    }
+
+    /// Keeps what was typed at the prompt of a front that ends. A front that has no prompt has nothing to keep.
+    pub(super) fn on_unsent(&mut self, unsent: Unsent) {
+        if self.has_prompt && unsent.is_bounded() {
+            self.left = Left::Unsent(unsent.without_controls());
+        }
+    }
+
+    /// Returns what the next front needs of what was typed.
+    pub(super) fn typed_before(&self) -> TypedBefore {
+        TypedBefore {
+            lines: self.typed.all(),
+            unsent: self.unsent().cloned().unwrap_or_default(),
+            is_draft_lost: self.is_draft_lost(),
+        }
+    }
+
+    /// Returns what was typed and not processed, while no front has taken it.
+    pub(super) const fn unsent(&self) -> Option<&Unsent> {
+        match &self.left {
+            Left::Unsent(unsent) => Some(unsent),
+            Left::Nothing | Left::Lost => None,
+        }
+    }
+
+    /// Returns true if a front has ended with what was typed at its prompt, and none has served since.
+    pub(super) const fn is_draft_lost(&self) -> bool {
+        matches!(self.left, Left::Lost)
+    }
+
+    /// Restores what was typed from the state of an earlier program.
+    pub(super) fn restore_unsent(&mut self, unsent: Option<Unsent>, is_draft_lost: bool) {
+        self.left = match unsent {
+            Some(unsent) => Left::Unsent(unsent.without_controls()),
+            None if is_draft_lost => Left::Lost,
+            None => Left::Nothing,
+        };
+    }
+
+    /// Forgets what was typed, which a front has taken.
+    pub(super) fn on_serving(&mut self) {
+        self.left = Left::Nothing;
+    }
+
+    /// Notes the end of a front. If it has kept nothing of its prompt for the next one, the beginning of a line is lost: what
+    /// is typed and not read is dropped, so that the rest is not said as a line.
+    pub(super) fn on_front_lost(&mut self) {
+        if self.has_prompt && self.unsent().is_none() {
+            self.left = Left::Lost;
+            if !saved_mode::is_in_background() {
+                let _ = tcflush(stdin(), QueueSelector::IFlush);
+            }
+        }
+    }
+
+    /// Logs what was typed and nothing has processed.
+    pub(super) fn report_unsent(&self) {
+        if let Some(unsent) = self.unsent().filter(|unsent| !unsent.is_empty()) {
+            let words = unsent.words();
+            tracing::warn!("not sent, as the agent ends: what was typed at the prompt: {words}");
         }
     }
 
@@ -226,5 +303,27 @@ mod tests {
         now += Duration::from_secs(60);
         assert!(!terminal.is_second_interrupt(now));
         assert!(terminal.is_second_interrupt(now + Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn what_was_typed_is_kept_from_a_front_with_a_prompt_until_the_next_one_serves() {
+        let unsent = || Unsent {
+            draft: ("draft \u{1b}".into(), String::new()),
+            ..Unsent::default()
+        };
+        let mut terminal = Terminal::default();
+        // Another than the one that has a prompt.
+        terminal.on_unsent(unsent());
+        assert!(terminal.unsent().is_none());
+        terminal.on_front_lost();
+        assert!(!terminal.is_draft_lost());
+        terminal.has_prompt = true;
+        terminal.on_unsent(unsent());
+        terminal.on_front_lost();
+        terminal.restore();
+        assert_eq!(terminal.unsent().unwrap().draft.0, "draft \u{fffd}");
+        assert!(!terminal.is_draft_lost());
+        terminal.on_serving();
+        assert!(terminal.unsent().is_none());
     }
 }

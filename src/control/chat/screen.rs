@@ -60,7 +60,8 @@ impl Screen {
             return Ok(Self::new(None, lines, shown, typed));
         }
         let activity = Activity::default();
-        let relay = InputRelay::open(activity.clone()).map_err(|error| without_relay(&error))?;
+        let relay =
+            InputRelay::open(activity.clone(), &[]).map_err(|error| without_relay(&error))?;
         let (mut editor, printer) = editor::open_editor(prompt, activity.clone(), relay.gate())?;
         let held = Prompt {
             mode: EditingMode::new(activity.clone(), SuspendKey::Signal)?,

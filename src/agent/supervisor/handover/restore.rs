@@ -61,6 +61,8 @@ impl Supervisor {
             self.tally.replacements += 1;
         }
         self.reported = state.in_force;
+        self.terminal
+            .restore_unsent(state.unsent_typed, state.is_draft_lost);
         self.table
             .restore(&state.register, &state.horizons, state.last_job);
         let old_guard = state

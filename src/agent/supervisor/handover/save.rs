@@ -60,6 +60,8 @@ impl Supervisor {
                 .map(|cgroups| cgroups.lock().as_raw_fd()),
             sockets,
             activated,
+            unsent_typed: self.terminal.unsent().cloned(),
+            is_draft_lost: self.terminal.is_draft_lost(),
             is_after_death: false,
         }
     }

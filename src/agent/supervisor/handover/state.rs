@@ -23,6 +23,7 @@ use crate::agent::supervisor::tally::Tally;
 use crate::crypto::PublicKey;
 use crate::message::{Cause, RequestId, Window};
 use crate::process::{EndingParts, StartingParts, TreeParts};
+use crate::prompt::unsent::Unsent;
 use crate::session::ResetRecord;
 use crate::time::Instant;
 
@@ -99,6 +100,12 @@ pub struct State {
     pub sockets: Vec<RawFd>,
     /// True if the service manager has bound them.
     pub activated: bool,
+    /// What was typed at the prompt of the last front and not processed.
+    #[serde(default)]
+    pub unsent_typed: Option<Unsent>,
+    /// True if that front has ended with what was typed.
+    #[serde(default)]
+    pub is_draft_lost: bool,
     /// True if the program that has written it has died, so that it does not contain everything.
     #[serde(default)]
     pub is_after_death: bool,

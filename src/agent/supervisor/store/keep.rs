@@ -43,6 +43,8 @@ impl Supervisor {
             seen_before: Vec::new(),
             lost_sessions: Vec::new(),
             unsent: [Vec::new(), Vec::new()],
+            unsent_typed: None,
+            is_draft_lost: false,
             guard: None,
             lock: None,
             in_force: None,

@@ -1,0 +1,62 @@
+//! What was typed at the prompt and not processed, when another front takes the place of this one.
+//!
+//! Not the effects of what is typed. Invariants: a line is processed by one front only; what nobody has completed is neither
+//! sent nor run; what is not handed over is named.
+
+use super::at_prompt::LATE;
+use super::prompt::Input;
+use super::thread::Thread;
+use crate::agent::ipc::{Setup, ToSupervisor};
+use crate::prompt::command::Typed;
+use crate::prompt::unsent::Unsent;
+
+impl Thread {
+    /// Ends the prompt and passes what was typed on, for the prompt of the next front. Returns words for it, if there is
+    /// something.
+    pub(super) fn hand_over_typed(&mut self) -> Option<String> {
+        let mut prompt = self.prompt.take()?;
+        let is_asked = prompt.is_asked();
+        let (mut unsent, last) = prompt.take_unsent();
+        if let Some(Input { typed, shown }) = last {
+            if shown.is_none() && !is_asked {
+                unsent.lines.extend(typed.iter().filter_map(Typed::to_line));
+            } else if !typed.is_empty() && typed != [Typed::Interrupted] {
+                self.note(LATE.into());
+            }
+        }
+        let (lines, decision) = prompt.paste.take_lines();
+        self.on_decision(&prompt, decision);
+        unsent.lines.splice(0..0, lines);
+        for line in prompt.kept() {
+            self.service.processes().send(&ToSupervisor::Typed(line));
+        }
+        let words = (!unsent.is_empty()).then(|| unsent.words());
+        if !unsent.is_bounded() {
+            if let Some(words) = &words {
+                self.note(format!("too much to hand over, not sent: {words}"));
+            }
+            unsent = Unsent::default();
+        }
+        let message = ToSupervisor::Unsent(Box::new(unsent));
+        self.service.processes().send(&message);
+        // The terminal is restored when the last lines are shown.
+        self.prompt = Some(prompt);
+        words
+    }
+
+    /// Says what has become of what was typed at the prompt of the front before, unless the prompt shows it.
+    pub(super) fn note_unsent(&self, setup: &Setup) {
+        if setup.typed.is_draft_lost {
+            self.note(
+                "the process of this prompt was started anew: a line that was not finished is lost, and nothing of it was sent"
+                    .into(),
+            );
+        }
+        if self.prompt.is_none() && !setup.typed.unsent.is_empty() {
+            let words = setup.typed.unsent.words();
+            tracing::warn!(
+                "not sent, as there is no prompt any more: what was typed at it: {words}"
+            );
+        }
+    }
+}

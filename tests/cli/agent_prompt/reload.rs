@@ -1,0 +1,145 @@
+//! What is typed at the prompt of an agent while its front is replaced.
+
+use rustix::process::{Signal, kill_process};
+
+use super::Here;
+use crate::harness::{Child, eventually, helper};
+
+/// Returns the messages of the agent that a member has heard.
+fn heard(member: &mut Child) -> Vec<String> {
+    let lines = member.stdout_seen();
+    let said = lines.iter().filter_map(|line| line.strip_prefix("hall: "));
+    said.map(str::to_owned).collect()
+}
+
+impl Here {
+    /// Orders a reload and waits until the front of the next program has a prompt.
+    fn reloaded(&self) {
+        let reloaded = self.terminal.user.udpagent(["reload"]).outcome();
+        assert_eq!(reloaded.status, 0, "{}", reloaded.stderr);
+    }
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn a_draft_at_the_prompt_outlives_a_reload_with_its_cursor() {
+    let here = Here::new("--no-time");
+    let screen = &here.terminal;
+    let mut ann = here.member("ann", &[]);
+    screen.tmux(&["send-keys", "-l", "日本 draft | end"]);
+    here.typed("日本 draft | end");
+    screen.keys(&["Left", "Left", "Left"]);
+    screen.tmux(&["send-keys", "-l", "x"]);
+    here.typed("日本 draft | xend");
+    screen.keys(&["BSpace", "Left", "Left"]);
+    here.typed("日本 draft | end");
+    here.reloaded();
+    here.typed("日本 draft | end");
+    screen.tmux(&["send-keys", "-l", "語 "]);
+    here.typed("日本 draft 語 | end");
+    screen.keys(&["Enter"]);
+    ann.stdout_line(|line| line == "hall: 日本 draft 語 | end");
+    // Of several rows; and what is typed while the front is replaced follows.
+    let long = "漢字 and more ".repeat(20);
+    screen.tmux(&["send-keys", "-l", &long]);
+    screen.is("the draft", |screen| screen.matches('漢').count() == 20);
+    let mut reload = Child::start({
+        let mut command = screen.user.command("udpagent");
+        command.arg("reload");
+        command
+    });
+    for number in 0..20 {
+        screen.tmux(&["send-keys", "-l", &format!("{number} ")]);
+    }
+    assert!(reload.wait().0.success());
+    screen.tmux(&["send-keys", "-l", "last"]);
+    screen.keys(&["Enter"]);
+    let numbers: Vec<_> = (0..20).map(|number| format!("{number} ")).collect();
+    let whole = format!("{long}{}last", numbers.concat());
+    ann.stdout_line(|line| line == format!("hall: {whole}"));
+    assert_eq!(heard(&mut ann), ["日本 draft 語 | end".to_owned(), whole]);
+    // Nothing of an answer is a draft.
+    let _command = here.runs(&["sleep", "607"]);
+    screen.line("quit");
+    screen.at("end / leave / stay?");
+    screen.tmux(&["send-keys", "-l", "en"]);
+    screen.at("end / leave / stay? en");
+    here.reloaded();
+    here.typed("");
+    screen.keys(&["C-c"]);
+    here.asked(2);
+    screen.line("end");
+    screen.prompt();
+    here.is_restored();
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn each_line_typed_while_the_front_is_replaced_is_a_message_once() {
+    let here = Here::new("--no-time");
+    let screen = &here.terminal;
+    let mut ann = here.member("ann", &[]);
+    let mut wanted = Vec::new();
+    for round in 0..3 {
+        let mut reload = Child::start({
+            let mut command = screen.user.command("udpagent");
+            command.arg("reload");
+            command
+        });
+        for number in 0..6 {
+            let line = format!("line {round}.{number}");
+            screen.line(&line);
+            wanted.push(line);
+        }
+        assert!(reload.wait().0.success());
+        let last = format!("hall: {}", wanted.last().unwrap());
+        ann.stdout_line(|line| line == last);
+    }
+    assert_eq!(heard(&mut ann), wanted);
+    // Lines that wait for an answer wait for it at the next prompt.
+    screen.tmux(&["set-buffer", &"pasted\n".repeat(21)]);
+    screen.tmux(&["paste-buffer"]);
+    here.told("* 21 lines at once: type \"y\" to send them");
+    here.reloaded();
+    screen.is("the question again", |screen| {
+        screen.matches("* 21 lines at once").count() == 2
+    });
+    screen.line("y");
+    wanted.extend(vec!["pasted".to_owned(); 21]);
+    screen.line("behind");
+    wanted.push("behind".into());
+    ann.stdout_line(|line| line == "hall: behind");
+    assert_eq!(heard(&mut ann), wanted);
+    screen.line("quit");
+    screen.prompt();
+    here.is_restored();
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn a_draft_at_a_front_that_is_killed_is_said_to_be_lost_and_its_rest_is_not_sent() {
+    let here = Here::new("--no-time");
+    let screen = &here.terminal;
+    let mut ann = here.member("ann", &[]);
+    screen.tmux(&["send-keys", "-l", "/msg ann(owner) half a "]);
+    here.typed("/msg ann(owner) half a");
+    let front = helper(here.agent(), "udpagent-front").unwrap();
+    kill_process(front, Signal::STOP).unwrap();
+    screen.line("secret");
+    kill_process(front, Signal::KILL).unwrap();
+    eventually("another front", || {
+        helper(here.agent(), "udpagent-front").is_some_and(|other| other != front)
+    });
+    here.told(
+        "* the process of this prompt was started anew: a line that was not finished is lost",
+    );
+    screen.is("the member is back", |screen| {
+        screen.matches("ann(owner) came").count() == 2
+    });
+    screen.line("whole");
+    ann.stdout_line(|line| line == "hall: whole");
+    assert_eq!(heard(&mut ann), ["whole"]);
+    screen.line("quit");
+    screen.prompt();
+    here.is_restored();
+}
