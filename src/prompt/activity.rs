@@ -38,6 +38,8 @@ struct Inner {
     last_key: Mutex<Option<Instant>>,
     /// Line as it was after its last change, before and behind the cursor.
     line: Mutex<(String, String)>,
+    /// Line that was put aside for a question.
+    parked: Mutex<(String, String)>,
     /// True while nothing is typed.
     is_empty: AtomicBool,
     /// True while the user is asked whether to send lines that arrived at once.
@@ -68,6 +70,16 @@ impl Activity {
     /// Takes the line, before and behind the cursor.
     pub fn take_line(&self) -> (String, String) {
         std::mem::take(&mut self.line_slot())
+    }
+
+    /// Puts a line aside, before and behind the cursor, until a question is answered.
+    pub fn set_parked(&self, line: (String, String)) {
+        *self.parked_slot() = line;
+    }
+
+    /// Takes the line that was put aside, before and behind the cursor.
+    pub fn take_parked(&self) -> (String, String) {
+        std::mem::take(&mut self.parked_slot())
     }
 
     /// Returns true while nothing is typed.
@@ -192,6 +204,10 @@ impl Activity {
 
     fn line_slot(&self) -> std::sync::MutexGuard<'_, (String, String)> {
         self.0.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn parked_slot(&self) -> std::sync::MutexGuard<'_, (String, String)> {
+        self.0.parked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn finished_slot(&self) -> std::sync::MutexGuard<'_, String> {

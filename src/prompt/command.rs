@@ -39,6 +39,8 @@ pub enum Typed {
     End,
     /// Ctrl-C at the prompt, where the line editor takes the signal.
     Interrupted,
+    /// Ctrl-C or Ctrl-D in the place of an answer to the question about lines that arrived at once.
+    Refused,
     /// The input cannot be read.
     Failed(String),
 }
@@ -57,7 +59,7 @@ impl Typed {
             Self::Command(Command::Cancel) => "/cancel".into(),
             Self::Command(Command::Help) => "/help".into(),
             Self::Leave => "/quit".into(),
-            Self::End | Self::Interrupted | Self::Failed(_) => return None,
+            Self::End | Self::Interrupted | Self::Refused | Self::Failed(_) => return None,
         })
     }
 }

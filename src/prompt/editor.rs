@@ -14,7 +14,7 @@ use rustyline::{ColorMode, CompletionType, Config, Editor, ExternalPrinter};
 use super::activity::{Activity, Question};
 use super::command::{self, Typed};
 use super::completion::{Members, PromptHelper};
-use super::input_relay::{Gate, discard_input};
+use super::input_relay::Gate;
 use super::limits;
 use super::line_history::EarlierLines;
 use super::paste;
@@ -50,6 +50,8 @@ pub struct LineEditor {
     history: Box<dyn EarlierLines>,
     prompt: &'static str,
     keys: Gate,
+    /// True if the line before was an answer to the question about lines that arrived at once.
+    has_answered: bool,
     /// True if the user was told that lines are not kept.
     has_failed: bool,
 }
@@ -90,6 +92,7 @@ pub fn open_editor(
         history: options.history,
         prompt: options.prompt,
         keys,
+        has_answered: false,
         has_failed: false,
     };
     Ok((editor, printer))
@@ -99,7 +102,10 @@ pub fn open_editor(
 pub fn read_prompt(editor: &mut LineEditor, activity: &Activity, typed: &Sender<Typed>) {
     loop {
         for next in editor.read(activity).0 {
-            let last = !matches!(next, Typed::Line(_) | Typed::Command(_) | Typed::Unknown(_));
+            let last = !matches!(
+                next,
+                Typed::Line(_) | Typed::Command(_) | Typed::Unknown(_) | Typed::Refused
+            );
             if typed.send(next).is_err() || last {
                 return;
             }
@@ -112,7 +118,7 @@ impl LineEditor {
     /// Waits for the foreground before. Returns also the question that was shown in the place of the prompt.
     pub fn read(&mut self, activity: &Activity) -> (Vec<Typed>, Option<Question>) {
         self.keys.open();
-        let (before, behind) = activity.take_line();
+        let (before, behind) = self.initial(activity);
         let shown = activity.begin_editing(&format!("{before}{behind}"));
         activity.set_line(&before, &behind);
         let prompt = shown.map_or(self.prompt, |question| question.text);
@@ -126,12 +132,20 @@ impl LineEditor {
         activity.end_editing();
         activity.on_rows();
         let typed = match line {
+            Ok(_) if self.keys.take_parked() => {
+                let line = activity.take_line();
+                if line != Default::default() {
+                    activity.set_parked(line);
+                }
+                Vec::new()
+            }
             Ok(text) => {
                 activity.take_line();
                 activity.on_line(&text);
                 // An answer is not typed again.
                 let is_asked = shown.or_else(|| activity.question()).is_some();
                 let is_answer = activity.is_paste_asked() && paste::answer_of(&text).is_some();
+                self.has_answered = is_answer;
                 if !is_asked && !is_answer {
                     self.remember(&text);
                 }
@@ -139,17 +153,42 @@ impl LineEditor {
             }
             // A signal in place of the key that Ctrl-V takes literally: only the Ctrl-V is dropped.
             Err(ReadlineError::Signal(_)) => Vec::new(),
+            Err(ReadlineError::Eof) if shown.is_none() && activity.is_paste_asked() => {
+                self.has_answered = true;
+                vec![Typed::Refused]
+            }
             Err(ReadlineError::Eof) => vec![Typed::Leave],
             // What was typed is for the prompt that takes the place of this one.
             Err(ReadlineError::Interrupted) if self.keys.is_ended() => vec![Typed::Interrupted],
             Err(ReadlineError::Interrupted) => {
                 activity.take_line();
-                discard_input();
-                vec![Typed::Interrupted]
+                let is_question = shown.is_some() || activity.question().is_some();
+                if is_question {
+                    // Not the user has interrupted it, perhaps, and what was typed behind has its order.
+                    return (vec![Typed::Interrupted], shown);
+                }
+                self.keys.discard();
+                if activity.is_paste_asked() {
+                    self.has_answered = true;
+                    vec![Typed::Refused]
+                } else {
+                    vec![Typed::Interrupted]
+                }
             }
             Err(error) => vec![Typed::Failed(error.to_string())],
         };
         (typed, shown)
+    }
+
+    /// Returns what the next line begins with, before and behind the cursor: the line that goes on after a signal, or the one
+    /// that was put aside for a question.
+    fn initial(&mut self, activity: &Activity) -> (String, String) {
+        let line = activity.take_line();
+        let is_over = std::mem::take(&mut self.has_answered) || !activity.is_paste_asked();
+        if is_over && line == Default::default() {
+            return activity.take_parked();
+        }
+        line
     }
 
     /// Adds what was typed to the history, line by line.

@@ -30,6 +30,9 @@ const SIGNALS: [SpecialCodeIndex; 3] = [
     SpecialCodeIndex::VSUSP,
 ];
 
+/// Key that completes a line.
+const ENTER: &str = "\r";
+
 /// Relay before its thread is started.
 pub struct InputRelay {
     /// End of the pseudo-terminal that the thread writes to.
@@ -48,6 +51,10 @@ struct State {
     is_open: AtomicBool,
     /// True once nothing more is read.
     is_ended: AtomicBool,
+    /// True if the line that is edited is to be put aside.
+    is_parking: AtomicBool,
+    /// True if the line editor was made to complete it for that.
+    is_parked: AtomicBool,
     /// Counter of the changes above.
     changed: OwnedFd,
     passing: Mutex<TypedAhead>,
@@ -84,6 +91,8 @@ impl InputRelay {
             passing: Mutex::new(passing),
             is_open: AtomicBool::new(false),
             is_ended: AtomicBool::new(false),
+            is_parking: AtomicBool::new(false),
+            is_parked: AtomicBool::new(false),
             changed: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
         };
         saved_mode::replace_input(&slave)?;
@@ -125,7 +134,23 @@ impl Gate {
         while !self.0.has_terminal() && !self.0.is_ended() {
             std::thread::sleep(BACKGROUND);
         }
+        // A piece of the line before that was not read is the beginning of this one.
+        let is_read = !has_input().unwrap_or(true);
+        self.0.passing().begin_line(is_read);
+        if is_read {
+            self.0.is_parked.store(false, Ordering::SeqCst);
+        }
         self.0.set(&self.0.is_open, true);
+    }
+
+    /// Lets the line editor complete the line that is edited, so that it can be put aside.
+    pub fn park(&self) {
+        self.0.set(&self.0.is_parking, true);
+    }
+
+    /// Returns true if the line that was completed last is to be put aside.
+    pub fn take_parked(&self) -> bool {
+        self.0.is_parked.swap(false, Ordering::SeqCst)
     }
 
     /// Ends the reading until [`open`](Self::open).
@@ -141,6 +166,14 @@ impl Gate {
     /// Returns true if the thread was ended.
     pub fn is_ended(&self) -> bool {
         self.0.is_ended()
+    }
+
+    /// Drops what was read and the line editor has not handled, as the terminal drops what was not read when a key sends a
+    /// signal. The line editor calls it in its thread.
+    pub fn discard(&self) {
+        let mut passing = self.0.passing();
+        let unread = read_unread();
+        passing.take(&unread);
     }
 
     /// Ends the thread. Returns the keys that were read and that the line editor has not handled, in their order. Call it
@@ -254,13 +287,20 @@ impl State {
         Ok(true)
     }
 
-    /// Passes on what was read, up to the end of a line. Returns false if there was nothing.
+    /// Passes on what was read, up to the end of a line, or before that Enter if the line is to be put aside. Returns false if
+    /// there was nothing.
     fn pass(&self, master: &OwnedFd) -> io::Result<bool> {
         let mut passing = self.passing();
         if self.is_ended() {
             return Ok(true);
         }
-        let piece = passing.next_piece();
+        let is_parked = !passing.ends_line() && self.is_parking.swap(false, Ordering::SeqCst);
+        let piece = if is_parked {
+            self.is_parked.store(true, Ordering::SeqCst);
+            ENTER.to_owned()
+        } else {
+            passing.next_piece()
+        };
         // The line editor has read all before: there is room for it.
         let mut rest = piece.as_bytes();
         while !rest.is_empty() {
@@ -282,11 +322,6 @@ fn is_hung_up() -> io::Result<bool> {
         Err(Errno::INTR) => Ok(false),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Drops what was passed on and is not edited, as the terminal drops what was not read when a key sends a signal.
-pub fn discard_input() {
-    read_unread();
 }
 
 /// Reads what was passed on and the line editor has not read.

@@ -53,6 +53,11 @@ pub enum Decision {
 }
 
 impl Decision {
+    /// Returns true if the user is to answer.
+    pub const fn is_question(self) -> bool {
+        matches!(self, Self::Ask | Self::AskAgain(_))
+    }
+
     /// Returns the words about `held` lines that the user reads.
     pub fn words(self, held: usize) -> Option<String> {
         let most = limits::PASTE_LINES;
@@ -92,6 +97,9 @@ impl Paste {
         if self.activity.is_none() {
             self.ready.push_back(typed);
             return Decision::None;
+        }
+        if typed == Typed::Refused {
+            return self.refuse();
         }
         let is_end = !matches!(
             typed,
@@ -213,8 +221,23 @@ impl Paste {
             | Typed::Leave
             | Typed::End
             | Typed::Interrupted
+            | Typed::Refused
             | Typed::Failed(_) => None,
         })
+    }
+
+    /// Returns the words of the question, while it is open.
+    pub fn question(&self) -> Option<String> {
+        let is_asked = self.state == State::Asked;
+        is_asked.then(|| Decision::Ask.words(self.len())).flatten()
+    }
+
+    /// Drops what the user was asked about.
+    fn refuse(&mut self) -> Decision {
+        if self.len() + self.others == 0 {
+            return Decision::None;
+        }
+        self.drop_all()
     }
 
     fn is_long(&self) -> bool {
@@ -341,6 +364,18 @@ mod tests {
         let (mut paste, decision) = pasted(many);
         assert_eq!(decision, Decision::TooMany(many));
         assert_eq!((paste.next(), paste.deadline()), (None, None));
+    }
+
+    #[test]
+    fn ctrl_c_and_ctrl_d_at_the_question_drop_the_lines_and_nothing_else() {
+        let (mut paste, _) = pasted(21);
+        assert!(paste.question().unwrap().starts_with("21 lines at once"));
+        let now = Instant::now();
+        assert_eq!(paste.push(now, Typed::Refused), Decision::Dropped(21));
+        assert_eq!((paste.question(), paste.next()), (None, None));
+        // The question was answered meanwhile.
+        assert_eq!(paste.push(now, Typed::Refused), Decision::None);
+        assert_eq!(paste.next(), None);
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub struct TypedAhead {
     pending: String,
     /// Beginning of a key's sequence that was passed on with its rest missing: now, and before the last piece.
     unfinished: [String; 2],
+    /// True if the last piece ends a line.
+    ends_line: bool,
 }
 
 impl TypedAhead {
@@ -38,8 +40,19 @@ impl TypedAhead {
             let [now, before] = &mut self.unfinished;
             let all = format!("{now}{piece}");
             *before = std::mem::replace(now, unfinished(&all).to_owned());
+            self.ends_line = piece.ends_with(ENDS);
         }
         piece
+    }
+
+    /// Returns true if the line editor may be about to complete a line.
+    pub const fn ends_line(&self) -> bool {
+        self.ends_line
+    }
+
+    /// Notes that the line editor begins a line. `is_read` tells that it has read all that was passed on.
+    pub const fn begin_line(&mut self, is_read: bool) {
+        self.ends_line &= !is_read;
     }
 
     /// Takes the keys that the line editor has not handled, in their order. `unread` is what was passed on and it has not

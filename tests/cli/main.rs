@@ -17,6 +17,7 @@ mod chat;
 mod chat_flood;
 mod chat_history;
 mod chat_panes;
+mod chat_paste;
 mod chat_plain_prompt;
 mod chat_private;
 mod chat_prompt;

@@ -100,6 +100,9 @@ impl Thread {
             && let Some(printer) = &self.printer
         {
             printer.redraw();
+            if let Some(words) = prompt.paste.question() {
+                printer.note(words);
+            }
         }
         // Before a line is taken that may answer it.
         self.withdraw_question(&mut prompt);
@@ -172,6 +175,7 @@ impl Thread {
                 | Typed::Leave
                 | Typed::End
                 | Typed::Interrupted
+                | Typed::Refused
                 | Typed::Failed(_) => {}
             }
         }
@@ -182,6 +186,9 @@ impl Thread {
     pub(super) fn on_decision(&self, prompt: &Prompt, decision: Decision) {
         if let Some(words) = decision.words(prompt.paste.len()) {
             self.note(words);
+        }
+        if decision.is_question() {
+            prompt.park();
         }
     }
 
@@ -209,7 +216,7 @@ impl Thread {
                 Typed::Leave | Typed::End => self.quit(prompt),
                 // The supervisor has the signal, too, and ends the agent if nothing runs.
                 Typed::Interrupted if !self.running().is_empty() => self.quit(prompt),
-                Typed::Interrupted | Typed::Failed(_) => {}
+                Typed::Interrupted | Typed::Refused | Typed::Failed(_) => {}
             }
         }
     }

@@ -221,6 +221,13 @@ pub struct Prompt {
 }
 
 impl Prompt {
+    /// Puts the line that is edited aside, if there is one, until the question about lines that arrived at once is answered.
+    pub fn park(&self) {
+        if !self.activity.is_empty() {
+            self.keys.park();
+        }
+    }
+
     /// Returns what was typed as the last line, if there is a new one. Call [`proceed`](Self::proceed) when it is processed.
     pub fn take(&mut self) -> Option<Input> {
         let input = self.typed.try_recv().ok();
@@ -237,11 +244,20 @@ impl Prompt {
             self.activity.erase();
         }
         let is_answer = last.as_ref().is_some_and(|input| input.shown.is_some());
-        let unsent = Unsent {
+        let (line, parked) = (self.activity.take_line(), self.activity.take_parked());
+        let keys = self.keys.take_keys();
+        let mut unsent = Unsent {
             lines: Vec::new(),
-            draft: self.activity.take_line(),
-            keys: self.keys.take_keys(),
+            draft: line,
+            keys,
         };
+        if parked != Default::default() {
+            // What was typed behind it is a part of an answer.
+            unsent = Unsent {
+                draft: parked,
+                ..Unsent::default()
+            };
+        }
         if is_answer || self.is_asked() {
             return (Unsent::default(), last);
         }

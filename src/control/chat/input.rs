@@ -31,6 +31,18 @@ impl ChatLoop<'_> {
         if let Some(words) = decision.words(self.paste.len()) {
             self.screen.note(&words);
         }
+        if decision.is_question() {
+            self.screen.park();
+        }
+    }
+
+    /// Answers "no" to that question. Returns false if it is not open.
+    pub(super) fn refuse_paste(&mut self) -> bool {
+        let is_asked = self.paste.question().is_some();
+        if is_asked {
+            self.on_input(Typed::Refused);
+        }
+        is_asked
     }
 
     /// Sends a message, or says that it is too long.
@@ -87,6 +99,8 @@ impl ChatLoop<'_> {
                 signals::set_interrupted();
                 self.on_signal(SIGINT);
             }
+            // It is decided before.
+            Typed::Refused => {}
             Typed::Failed(error) => {
                 self.screen
                     .note(&format!("cannot read what is typed: {error}"));

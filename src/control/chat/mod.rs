@@ -268,6 +268,13 @@ impl ChatLoop<'_> {
 
     fn on_signal(&mut self, signal: i32) {
         if self.screen.on_job_control(signal) {
+            if signal == SIGCONT {
+                self.screen.ask_again(&self.paste);
+            }
+            return;
+        }
+        // Between two lines, where the line editor does not take it.
+        if signal == SIGINT && self.refuse_paste() {
             return;
         }
         let is_contacted = self.chat.is_contacted();

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, after, at, never, select};
+use signal_hook::consts::{SIGCONT, SIGINT};
 
 use super::screen::Screen;
 use super::{DELIVERED, FAILED};
@@ -173,7 +174,7 @@ impl PlainChat<'_> {
                 recv(over) -> _ => return None,
                 recv(checks) -> _ => self.screen.take_back(),
                 recv(options.signals) -> signal => {
-                    if !signal.is_ok_and(|signal| self.screen.on_job_control(signal)) {
+                    if !signal.is_ok_and(|signal| self.on_signal(signal)) {
                         self.drop_unsent();
                         return Some(Instant::now() + limits::CHAT_LEAVE);
                     }
@@ -192,6 +193,26 @@ impl PlainChat<'_> {
         if let Some(words) = decision.words(self.paste.len()) {
             self.screen.note(&words);
         }
+        if decision.is_question() {
+            self.screen.park();
+        }
+    }
+
+    /// Handles a signal. Returns false if it ends the chat.
+    fn on_signal(&mut self, signal: i32) -> bool {
+        if self.screen.on_job_control(signal) {
+            if signal == SIGCONT {
+                self.screen.ask_again(&self.paste);
+            }
+            return true;
+        }
+        // Between two lines, where the line editor does not take it.
+        let is_refused = signal == SIGINT && self.paste.question().is_some();
+        if is_refused {
+            let decision = self.paste.push(Instant::now(), Typed::Refused);
+            self.on_decision(decision);
+        }
+        is_refused
     }
 
     /// Tells of lines that are held when a signal ends the chat.
@@ -228,6 +249,8 @@ impl PlainChat<'_> {
                 self.status = FAILED;
                 return Next::Leave;
             }
+            // It is decided before.
+            Typed::Refused => {}
             Typed::Interrupted | Typed::Leave => return Next::Leave,
             Typed::End => return Next::End,
         }

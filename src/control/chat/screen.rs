@@ -21,6 +21,7 @@ use crate::prompt::editing_mode::{EditingMode, SuspendKey};
 use crate::prompt::editor::{self, PromptOptions};
 use crate::prompt::input_relay::{Gate, InputRelay};
 use crate::prompt::limits::BACKGROUND;
+use crate::prompt::paste::Paste;
 use crate::saved_mode;
 
 /// Input and output of the user. A thread of its own writes the lines, so that a blocked output stops nothing but
@@ -127,6 +128,24 @@ impl Screen {
         if self.is_terminal() && self.waiting.is_empty() {
             self.waiting.push_back(Shown::Delivered { line, mark });
             let _ = self.flush();
+        }
+    }
+
+    /// Puts the line that is edited aside, if there is one, until a question is answered.
+    pub(super) fn park(&self) {
+        if let Some(prompt) = &self.prompt
+            && !prompt.activity.is_empty()
+        {
+            prompt.keys.park();
+        }
+    }
+
+    /// Shows the question about lines that arrived at once again, if it is open, as after another program had the terminal.
+    pub(super) fn ask_again(&mut self, paste: &Paste) {
+        if let Some(words) = paste.question()
+            && !saved_mode::is_in_background()
+        {
+            self.note(&words);
         }
     }
 

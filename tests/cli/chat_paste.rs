@@ -1,0 +1,148 @@
+//! The question about a paste at both prompts: the line that it leaves unfinished, job control, and the keys that refuse it.
+
+use crate::harness::{Agent, Child, Terminal, eventually, port_to_keep};
+
+const QUESTION: &str = "* 21 lines at once: type \"y\" to send them, \"n\" to drop them";
+
+/// Starts a chat with a new agent and waits for its prompt.
+fn at_a_chat() -> (Terminal, Agent) {
+    let here = Terminal::new();
+    let mut agent = here.user.agent();
+    here.line(&format!("udpctl chat {} --name ann", agent.target()));
+    agent.child.stdout_line(|line| line.contains("ann"));
+    here.is("the prompt", |screen| {
+        screen.contains("nobody else") && screen.trim_end().ends_with('>')
+    });
+    (here, agent)
+}
+
+/// Starts an agent at a prompt, with a member.
+fn at_an_agent() -> (Terminal, Child) {
+    let here = Terminal::new();
+    let target = format!("127.0.0.1:{}", port_to_keep());
+    here.line(&format!(
+        "clear; udpagent --name hall --no-time --bind {target} 2>log"
+    ));
+    here.at(">");
+    let mut command = here.user.command("udpctl");
+    command.args(["chat", &target, "--name", "ann"]);
+    let ann = Child::start(command);
+    here.shows("* ann(owner) came");
+    (here, ann)
+}
+
+/// Pastes 21 lines, and what follows them, and waits until the question was asked so many times.
+fn paste(here: &Terminal, behind: &str, times: usize) {
+    let lines: Vec<_> = (1..=21).map(|n| format!("pasted {n}\n")).collect();
+    here.tmux(&["set-buffer", &format!("{}{behind}", lines.concat())]);
+    here.tmux(&["paste-buffer"]);
+    asked(here, times);
+}
+
+fn asked(here: &Terminal, times: usize) {
+    here.is("the question", |screen| {
+        screen.matches(QUESTION).count() == times
+    });
+}
+
+/// Waits until so many pastes are not sent.
+fn dropped(here: &Terminal, times: usize) {
+    here.is("the number of lines", |screen| {
+        screen.matches("\n* 21 lines are not sent").count() == times
+    });
+}
+
+/// Returns the messages that somebody has heard, without the names before them.
+fn heard(listener: &mut Child) -> Vec<String> {
+    let lines = listener.stdout_seen();
+    let said = lines.iter().filter_map(|line| line.split_once(": "));
+    said.map(|(_, said)| said.to_owned()).collect()
+}
+
+/// Pastes lines with an unfinished one behind, and answers.
+fn answers(here: &Terminal, listener: &mut Child) {
+    let mut wanted: Vec<_> = (1..=21).map(|n| format!("pasted {n}")).collect();
+    paste(here, "unfinished 日本", 1);
+    here.at(">");
+    here.line("y");
+    here.at("> unfinished 日本");
+    here.line(" and its end");
+    wanted.push("unfinished 日本 and its end".into());
+    listener.stdout_line(|line| line.ends_with(": unfinished 日本 and its end"));
+    assert_eq!(heard(listener), wanted);
+    here.tmux(&["send-keys", "-R"]);
+    here.tmux(&["clear-history"]);
+    here.keys(&["C-l"]);
+    here.at(">");
+    paste(here, "another", 1);
+    here.at(">");
+    here.line("n");
+    dropped(here, 1);
+    here.at("> another");
+    here.line(" one");
+    wanted.push("another one".into());
+    listener.stdout_line(|line| line.ends_with(": another one"));
+    assert_eq!(heard(listener), wanted);
+    // Neither an answer nor a line that was put aside is among the lines typed before.
+    here.keys(&["Up", "Up"]);
+    here.at("> pasted 21");
+    here.keys(&["C-u"]);
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn the_unfinished_line_of_a_paste_is_the_draft_after_the_answer() {
+    let (here, mut agent) = at_a_chat();
+    answers(&here, &mut agent.child);
+    here.keys(&["C-d"]);
+    here.prompt();
+    let (here, mut ann) = at_an_agent();
+    answers(&here, &mut ann);
+    here.keys(&["C-d"]);
+    here.prompt();
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn the_question_about_a_paste_is_asked_again_after_fg_and_ctrl_c_or_ctrl_d_refuses_the_lines() {
+    let (here, mut agent) = at_a_chat();
+    paste(&here, "behind", 1);
+    here.keys(&["C-z"]);
+    here.prompt();
+    here.line("fg");
+    asked(&here, 2);
+    here.at(">");
+    here.keys(&["C-d"]);
+    dropped(&here, 1);
+    here.at("> behind");
+    here.line(" it");
+    agent
+        .child
+        .stdout_line(|line| line == "ann(owner): behind it");
+    here.tmux(&["send-keys", "-R"]);
+    here.keys(&["C-l"]);
+    here.at(">");
+    paste(&here, "", 1);
+    here.keys(&["C-c"]);
+    dropped(&here, 1);
+    here.line("still here");
+    agent
+        .child
+        .stdout_line(|line| line == "ann(owner): still here");
+    assert_eq!(heard(&mut agent.child), ["behind it", "still here"]);
+    here.keys(&["C-d"]);
+    here.prompt();
+    here.line("echo status $?");
+    here.shows("status 0");
+    let (here, mut ann) = at_an_agent();
+    paste(&here, "behind", 1);
+    here.keys(&["C-d"]);
+    dropped(&here, 1);
+    here.at("> behind");
+    here.line(" it");
+    ann.stdout_line(|line| line == "hall: behind it");
+    assert_eq!(heard(&mut ann), ["behind it"]);
+    here.keys(&["C-d"]);
+    here.prompt();
+    eventually("the end of the member", || !ann.is_running());
+}
