@@ -39,6 +39,8 @@ pub enum Typed {
     End,
     /// Ctrl-C at the prompt, where the line editor takes the signal.
     Interrupted,
+    /// Ctrl-C at a prompt that was not empty, whose line is discarded.
+    Discarded,
     /// Ctrl-C or Ctrl-D in the place of an answer to the question about lines that arrived at once.
     Refused,
     /// The input cannot be read.
@@ -59,7 +61,9 @@ impl Typed {
             Self::Command(Command::Cancel) => "/cancel".into(),
             Self::Command(Command::Help) => "/help".into(),
             Self::Leave => "/quit".into(),
-            Self::End | Self::Interrupted | Self::Refused | Self::Failed(_) => return None,
+            Self::End | Self::Interrupted | Self::Discarded | Self::Refused | Self::Failed(_) => {
+                return None;
+            }
         })
     }
 }
@@ -115,7 +119,8 @@ pub fn parse(line: &str) -> Option<Typed> {
 /// Returns the lines of `/help`.
 pub fn help() -> impl Iterator<Item = String> {
     let escape = ("//TEXT", "send /TEXT");
-    let lines = COMMANDS.iter().copied().chain([escape]);
+    let keys = ("Ctrl-C", "discard the line; leave if there is none");
+    let lines = COMMANDS.iter().copied().chain([escape, keys]);
     lines.map(|(usage, description)| format!("{usage:<14} {description}"))
 }
 
@@ -203,7 +208,7 @@ mod tests {
                 "{name}"
             );
         }
-        assert_eq!(help().count(), COMMANDS.len() + 1);
+        assert_eq!(help().count(), COMMANDS.len() + 2);
     }
 
     #[test]

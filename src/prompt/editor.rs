@@ -104,7 +104,11 @@ pub fn read_prompt(editor: &mut LineEditor, activity: &Activity, typed: &Sender<
         for next in editor.read(activity).0 {
             let last = !matches!(
                 next,
-                Typed::Line(_) | Typed::Command(_) | Typed::Unknown(_) | Typed::Refused
+                Typed::Line(_)
+                    | Typed::Command(_)
+                    | Typed::Unknown(_)
+                    | Typed::Discarded
+                    | Typed::Refused
             );
             if typed.send(next).is_err() || last {
                 return;
@@ -161,7 +165,7 @@ impl LineEditor {
             // What was typed is for the prompt that takes the place of this one.
             Err(ReadlineError::Interrupted) if self.keys.is_ended() => vec![Typed::Interrupted],
             Err(ReadlineError::Interrupted) => {
-                activity.take_line();
+                let (before, behind) = activity.take_line();
                 let is_question = shown.is_some() || activity.question().is_some();
                 if is_question {
                     // Not the user has interrupted it, perhaps, and what was typed behind has its order.
@@ -170,14 +174,27 @@ impl LineEditor {
                 self.keys.discard();
                 if activity.is_paste_asked() {
                     self.has_answered = true;
-                    vec![Typed::Refused]
-                } else {
+                    vec![Typed::Refused, Typed::Discarded]
+                } else if before.is_empty() && behind.is_empty() {
                     vec![Typed::Interrupted]
+                } else {
+                    self.discard(&before, &behind);
+                    vec![Typed::Discarded]
                 }
             }
             Err(error) => vec![Typed::Failed(error.to_string())],
         };
         (typed, shown)
+    }
+
+    /// Discards a line, as a shell does. Until the end of the chat it is among the lines typed before, and it is not kept for
+    /// the next one.
+    fn discard(&mut self, before: &str, behind: &str) {
+        if let Some(helper) = self.editor.helper() {
+            helper.rows.mark_discarded(before, behind);
+        }
+        // A line that cannot be added is discarded all the same.
+        let _ = self.editor.add_history_entry(format!("{before}{behind}"));
     }
 
     /// Returns what the next line begins with, before and behind the cursor: the line that goes on after a signal, or the one

@@ -98,6 +98,9 @@ impl Paste {
             self.ready.push_back(typed);
             return Decision::None;
         }
+        if typed == Typed::Discarded {
+            return Decision::None;
+        }
         if typed == Typed::Refused {
             return self.refuse();
         }
@@ -221,6 +224,7 @@ impl Paste {
             | Typed::Leave
             | Typed::End
             | Typed::Interrupted
+            | Typed::Discarded
             | Typed::Refused
             | Typed::Failed(_) => None,
         })

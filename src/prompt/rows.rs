@@ -91,6 +91,19 @@ impl Rows {
         extent(self.prompt.get(), (before, behind), self.columns.get())
     }
 
+    /// Marks a line, before and behind the cursor, that the editor has left above the cursor, behind its end.
+    pub fn mark_discarded(&self, before: &str, behind: &str) {
+        let columns = usize::from(self.columns.get());
+        let start = Position::default().behind(self.prompt.get(), columns);
+        let end = start.behind(before, columns).behind(behind, columns);
+        let right = match end.column {
+            0 => String::new(),
+            column => format!("\x1b[{column}C"),
+        };
+        // A terminal that is gone shows nothing.
+        let _ = rustix::io::write(stdout(), format!("\x1b[A\r{right}^C\r\n").as_bytes());
+    }
+
     /// Returns true if the cursor, behind `before`, is one character behind the beginning of a row. The line editor has ended
     /// the row above by a line feed then, and a terminal joins it with this one only if the line is drawn again as a whole.
     pub fn is_behind_break(&self, before: &str) -> bool {

@@ -359,6 +359,10 @@ fn ctrl_c_at_the_prompt_of_an_agent_asks_once() {
     screen.tmux(&["send-keys", "-l", "dropped"]);
     here.typed("dropped");
     screen.keys(&["C-c"]);
+    here.told("> dropped^C");
+    here.typed("");
+    here.asked(1);
+    screen.keys(&["C-c"]);
     here.asked(2);
     screen.keys(&["C-c"]);
     screen.prompt();

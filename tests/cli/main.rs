@@ -14,6 +14,7 @@ mod bots;
 mod bounds;
 mod cgroups;
 mod chat;
+mod chat_discard;
 mod chat_flood;
 mod chat_history;
 mod chat_panes;

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant as Moment;
 
+use super::interruption::Effect;
 use super::limits;
 use super::prompt::{Input, Prompt};
 use super::thread::Thread;
@@ -126,12 +127,7 @@ impl Thread {
                 }
                 Meaning::Late => self.note(LATE.into()),
                 Meaning::Nothing => {}
-                Meaning::Chat => {
-                    for typed in typed {
-                        let decision = prompt.paste.push(Moment::now(), typed);
-                        self.on_decision(&prompt, decision);
-                    }
-                }
+                Meaning::Chat => self.take_input(&mut prompt, typed),
             }
             self.on_ready(now, &mut prompt);
             prompt.proceed();
@@ -140,10 +136,41 @@ impl Thread {
             let decision = prompt.paste.on_deadline(Moment::now());
             self.on_decision(&prompt, decision);
             self.on_ready(now, &mut prompt);
+            let effect = prompt.interruption.on_deadline(Moment::now());
+            self.on_interruption(&mut prompt, effect);
         }
         prompt.show_question();
         self.prompt = Some(prompt);
         self.execute_commands();
+    }
+
+    /// Takes input of the chat, and Ctrl-C.
+    fn take_input(&mut self, prompt: &mut Prompt, typed: Vec<Typed>) {
+        let now = Moment::now();
+        for typed in typed {
+            let edited = match typed {
+                Typed::Interrupted => Effect::Leave,
+                Typed::Discarded => Effect::Discarded,
+                typed => {
+                    let decision = prompt.paste.push(now, typed);
+                    self.on_decision(prompt, decision);
+                    continue;
+                }
+            };
+            let effect = prompt.interruption.on_edited(now, edited);
+            self.on_interruption(prompt, effect);
+        }
+    }
+
+    /// Carries out the effect of Ctrl-C, once it is known.
+    fn on_interruption(&mut self, prompt: &mut Prompt, effect: Option<Effect>) {
+        match effect {
+            None => {}
+            // The question is open: the supervisor counts.
+            Some(_) if prompt.is_asked() => {}
+            Some(Effect::Leave) => self.quit(prompt),
+            Some(Effect::Discarded) => self.service.processes().send(&ToSupervisor::Discarded),
+        }
     }
 
     /// Processes lines that were typed before the end and not processed yet.
@@ -175,6 +202,7 @@ impl Thread {
                 | Typed::Leave
                 | Typed::End
                 | Typed::Interrupted
+                | Typed::Discarded
                 | Typed::Refused
                 | Typed::Failed(_) => {}
             }
@@ -214,9 +242,7 @@ impl Thread {
                     self.note(format!("{command} is no command; {hint}"));
                 }
                 Typed::Leave | Typed::End => self.quit(prompt),
-                // The supervisor has the signal, too, and ends the agent if nothing runs.
-                Typed::Interrupted if !self.running().is_empty() => self.quit(prompt),
-                Typed::Interrupted | Typed::Refused | Typed::Failed(_) => {}
+                Typed::Interrupted | Typed::Discarded | Typed::Refused | Typed::Failed(_) => {}
             }
         }
     }
@@ -286,11 +312,12 @@ impl Thread {
         self.note(format!("you are {me}; also here: {others}"));
     }
 
-    /// Handles Ctrl-C at the prompt, unless the line editor had it first.
+    /// Handles Ctrl-C of which the supervisor tells.
     pub(super) fn on_interrupted(&mut self) {
         if let Some(mut prompt) = self.prompt.take() {
             if !prompt.is_asked() {
-                self.quit(&mut prompt);
+                let effect = prompt.interruption.on_told(Moment::now());
+                self.on_interruption(&mut prompt, effect);
             }
             self.prompt = Some(prompt);
         }

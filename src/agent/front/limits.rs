@@ -41,5 +41,11 @@ pub const LATE_ANSWER: Duration = Duration::from_secs(1);
 /// in it.
 pub const INTERRUPT_AGAIN: Duration = Duration::from_millis(50);
 
+/// Time in which the supervisor tells of a Ctrl-C that the line editor had before.
+pub const INTERRUPT_HEARD: Duration = Duration::from_secs(1);
+
+/// Time in which the line editor reports a Ctrl-C that the supervisor had before: it may have to draw first.
+pub const INTERRUPT_LATE: Duration = Duration::from_millis(500);
+
 /// Time for the supervisor to send what a front needs at its start.
 pub const SETUP: Duration = Duration::from_secs(10);

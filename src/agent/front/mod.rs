@@ -12,6 +12,7 @@ mod bot;
 mod busy;
 mod chat;
 mod hand_over;
+mod interruption;
 mod limits;
 mod own_commands;
 mod policy;

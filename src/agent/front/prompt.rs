@@ -17,6 +17,7 @@ use rustix::termios::{OptionalActions, tcgetattr};
 use rustyline::ExternalPrinter;
 use signal_hook::consts::{SIGCONT, SIGINT, SIGURG};
 
+use super::interruption::Interruption;
 use super::limits::{INTERRUPT_AGAIN, LATE_ANSWER};
 use super::terminal::REDRAW;
 use crate::agent::config::LogFormat;
@@ -133,6 +134,7 @@ impl Prepared {
             mode: EditingMode::new(self.activity.clone(), SuspendKey::Nothing)?,
             next_check: None,
             next_interrupt: None,
+            interruption: Interruption::default(),
             asked: BTreeSet::new(),
             withdrawn: None,
             continued: self.continued,
@@ -205,6 +207,8 @@ pub struct Prompt {
     next_check: Option<Instant>,
     /// Time at which a line that shows another question than the open one is interrupted again.
     next_interrupt: Option<Instant>,
+    /// Ctrl-C that the line editor or the supervisor alone has heard of.
+    pub interruption: Interruption,
     /// Jobs that the open question is about.
     asked: BTreeSet<JobId>,
     /// Time at which a question was withdrawn.
@@ -356,7 +360,12 @@ impl Prompt {
     /// Returns the time at which lines that arrived at once are complete, the foreground is checked, or a line is interrupted
     /// again.
     pub fn deadline(&self) -> Option<Instant> {
-        let deadlines = [self.paste.deadline(), self.next_check, self.next_interrupt];
+        let deadlines = [
+            self.paste.deadline(),
+            self.next_check,
+            self.next_interrupt,
+            self.interruption.deadline(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 

@@ -129,6 +129,10 @@ pub const BOT_SOUND: Duration = Duration::from_secs(10);
 /// impatient user waits between two of them.
 pub const SECOND_INTERRUPT: Duration = Duration::from_secs(2);
 
+/// Lines in quick succession that Ctrl-C may discard before the next one ends the agent whatever the front says: more than a
+/// person types so fast.
+pub const DISCARDS: u32 = 5;
+
 /// Forgotten rooms of the chat whose marks are kept for a writer of its history after one that fails: several times as many
 /// as rooms can be, and as lines that its socket and its buffer hold. With names of rooms these are some 200 KiB.
 pub const FORGOTTEN_ROOMS: usize = 8 * crate::agent::limits::CHAT_ROOMS;

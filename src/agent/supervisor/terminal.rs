@@ -29,10 +29,20 @@ pub(super) struct Terminal {
     is_asked: bool,
     /// Time of the last Ctrl-C.
     interrupted: Option<Instant>,
+    pardon: Pardon,
     /// Lines typed at the prompt.
     pub(super) typed: TypedLines,
     /// What was typed at the front that has ended, until the next one serves.
     left: Left,
+}
+
+/// Exception for a Ctrl-C that has discarded a line.
+#[derive(Clone, Copy, Default, Debug)]
+struct Pardon {
+    /// True if the last one has.
+    is_given: bool,
+    /// Number of them in quick succession.
+    given: u32,
 }
 
 /// What a front has left of what was typed at its prompt and not processed.
@@ -85,12 +95,26 @@ impl Terminal {
     }
 
     /// Notes Ctrl-C. Returns true if it is a second one: the first one has no answer, or came just before, whatever the
-    /// front has said since.
+    /// front has said since, unless that has discarded a line, and so once.
     fn is_second_interrupt(&mut self, now: Instant) -> bool {
         let is_asked = std::mem::replace(&mut self.is_asked, true);
         let before = self.interrupted.replace(now);
-        let is_soon = |before: Instant| now.since(before) <= limits::SECOND_INTERRUPT;
-        is_asked || before.is_some_and(is_soon)
+        let is_soon = before.is_some_and(|before| now.since(before) <= limits::SECOND_INTERRUPT);
+        let is_pardoned = std::mem::take(&mut self.pardon.is_given);
+        if !is_soon {
+            self.pardon.given = 0;
+        }
+        is_asked || is_soon && !is_pardoned
+    }
+
+    /// Notes that the last Ctrl-C has discarded a line, so that the next one is no second one. Of many in quick succession
+    /// only the first ones are believed: a front cannot keep the agent from being ended.
+    pub(super) fn on_discarded(&mut self) {
+        self.is_asked = false;
+        if self.pardon.given < limits::DISCARDS {
+            self.pardon.given += 1;
+            self.pardon.is_given = true;
+        }
     }
 
     /// Drops what was typed after the user had left the prompt, when nothing read it: the next prompt is not to say it.
@@ -182,11 +206,10 @@ fn cooked(mut mode: Termios) -> Termios {
 }
 
 impl Supervisor {
-    /// Lets the front ask the user about running commands because of Ctrl-C. Returns false if there is nothing to ask, or
-    /// nobody who could be asked, or it is the second Ctrl-C: the agent must end.
+    /// Lets the front decide about Ctrl-C: it discards a line, asks about running commands, or orders the end. Returns false if
+    /// there is no prompt, or it is the second Ctrl-C: the agent must end.
     pub(super) fn asks_at_prompt(&mut self, now: Instant) -> bool {
-        let is_running = self.table.iter().any(|(_, job)| !job.is_settled());
-        if !is_running || !self.terminal.has_prompt || self.front.is_none() {
+        if !self.terminal.has_prompt || self.front.is_none() {
             return false;
         }
         // The signal is from kill(1), and the question would not be seen.
@@ -325,5 +348,20 @@ mod tests {
         assert!(!terminal.is_draft_lost());
         terminal.on_serving();
         assert!(terminal.unsent().is_none());
+    }
+
+    #[test]
+    fn a_ctrl_c_that_has_discarded_a_line_is_no_first_one_and_not_time_and_again() {
+        let mut terminal = Terminal::default();
+        let mut now = Instant::ZERO;
+        for _ in 0..2 {
+            now += limits::SECOND_INTERRUPT + Duration::from_millis(1);
+            for _ in 0..=limits::DISCARDS {
+                assert!(!terminal.is_second_interrupt(now));
+                terminal.on_discarded();
+                now += limits::SECOND_INTERRUPT;
+            }
+        }
+        assert!(terminal.is_second_interrupt(now));
     }
 }

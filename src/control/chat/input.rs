@@ -100,7 +100,7 @@ impl ChatLoop<'_> {
                 self.on_signal(SIGINT);
             }
             // It is decided before.
-            Typed::Refused => {}
+            Typed::Refused | Typed::Discarded => {}
             Typed::Failed(error) => {
                 self.screen
                     .note(&format!("cannot read what is typed: {error}"));

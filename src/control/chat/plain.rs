@@ -250,7 +250,7 @@ impl PlainChat<'_> {
                 return Next::Leave;
             }
             // It is decided before.
-            Typed::Refused => {}
+            Typed::Refused | Typed::Discarded => {}
             Typed::Interrupted | Typed::Leave => return Next::Leave,
             Typed::End => return Next::End,
         }
