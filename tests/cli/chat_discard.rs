@@ -34,6 +34,15 @@ fn ctrl_c_discards_a_line_of_a_chat_and_leaves_at_an_empty_prompt() {
     });
     here.keys(&["C-c"]);
     here.prompt();
+    here.line("echo status $?");
+    here.shows("status 130");
+    // So does plain text.
+    here.line("clear; udpctl chat --plain 127.0.0.1:9");
+    here.at("(unverified) >");
+    here.keys(&["C-c"]);
+    here.prompt();
+    here.line("echo status $?");
+    here.shows("status 130");
 }
 
 #[test]

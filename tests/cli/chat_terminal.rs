@@ -65,7 +65,7 @@ fn every_pasted_and_typed_ahead_line_of_a_chat_is_a_message() {
     here.keys(&["C-c"]);
     here.prompt();
     here.line("echo status $?; stty -a | grep -c -- ' icanon'");
-    here.shows("status 0");
+    here.shows("status 130");
     here.shows("1");
 }
 

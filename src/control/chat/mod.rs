@@ -174,7 +174,7 @@ struct ChatLoop<'a> {
     options: &'a Options<'a>,
     /// True if a message was not delivered.
     failed: bool,
-    /// True if SIGINT has ended the wait for an agent that never answered.
+    /// True if SIGINT has ended the chat.
     interrupted: bool,
     /// True if no further input is taken.
     leaving: bool,
@@ -278,7 +278,7 @@ impl ChatLoop<'_> {
             return;
         }
         let is_contacted = self.chat.is_contacted();
-        self.interrupted |= signal == SIGINT && !is_contacted;
+        self.interrupted |= signal == SIGINT;
         // The second signal does not wait for receipts, and the first one not for an agent that owes none.
         if self.leaving || !is_contacted && self.chat.undelivered().next().is_none() {
             self.chat.leave_now();
@@ -378,7 +378,9 @@ impl ChatLoop<'_> {
         if let End::Unreachable { is_refused, .. } = end {
             (self.options.unanswered)(*is_refused);
         }
-        match (self.interrupted && end.is_clean(), failed) {
+        // Of an agent that never answered, nobody expects a receipt.
+        let is_failure = failed && self.chat.is_contacted();
+        match (self.interrupted && end.is_clean() && !is_failure, failed) {
             (true, _) => INTERRUPTED,
             (false, true) => FAILED,
             (false, false) => DELIVERED,

@@ -17,7 +17,8 @@ use super::screen::Screen;
 use super::{DELIVERED, FAILED};
 use crate::control::client::Client;
 use crate::control::contact::refusal_words;
-use crate::control::limits;
+use crate::control::{limits, signals};
+use crate::message::status::INTERRUPTED;
 use crate::net::limits::PLAIN;
 use crate::net::{self, Event, PlainSink, Refusal, RefusalReason};
 use crate::peer_addr::PeerAddr;
@@ -211,8 +212,17 @@ impl PlainChat<'_> {
         if is_refused {
             let decision = self.paste.push(Instant::now(), Typed::Refused);
             self.on_decision(decision);
+        } else if signal == SIGINT {
+            self.on_interrupted();
         }
         is_refused
+    }
+
+    /// Sets the status after Ctrl-C, unless something has failed.
+    const fn on_interrupted(&mut self) {
+        if self.status == DELIVERED {
+            self.status = INTERRUPTED;
+        }
     }
 
     /// Tells of lines that are held when a signal ends the chat.
@@ -251,7 +261,12 @@ impl PlainChat<'_> {
             }
             // It is decided before.
             Typed::Refused | Typed::Discarded => {}
-            Typed::Interrupted | Typed::Leave => return Next::Leave,
+            Typed::Interrupted => {
+                signals::set_interrupted();
+                self.on_interrupted();
+                return Next::Leave;
+            }
+            Typed::Leave => return Next::Leave,
             Typed::End => return Next::End,
         }
         Next::Continue
