@@ -72,9 +72,12 @@ impl Activity {
         std::mem::take(&mut self.line_slot())
     }
 
-    /// Puts a line aside, before and behind the cursor, until a question is answered.
+    /// Puts a line aside, before and behind the cursor, until a question is answered. One that was put aside before stays.
     pub fn set_parked(&self, line: (String, String)) {
-        *self.parked_slot() = line;
+        let mut parked = self.parked_slot();
+        if *parked == <(String, String)>::default() {
+            *parked = line;
+        }
     }
 
     /// Takes the line that was put aside, before and behind the cursor.

@@ -106,8 +106,8 @@ fn editing_mode(mut mode: Termios, suspend: SuspendKey) -> Termios {
     if suspend == SuspendKey::Nothing {
         mode.special_codes[SpecialCodeIndex::VSUSP] = KEY_OFF;
     }
-    // A read that finds nothing, as after a signal that drops input, does not wait.
-    mode.special_codes[SpecialCodeIndex::VMIN] = 0;
+    // Not 0: for a shell that has the terminal in this mode, after a stop from outside, that would be the end of its input.
+    mode.special_codes[SpecialCodeIndex::VMIN] = 1;
     mode.special_codes[SpecialCodeIndex::VTIME] = 0;
     mode
 }

@@ -137,10 +137,7 @@ impl LineEditor {
         activity.on_rows();
         let typed = match line {
             Ok(_) if self.keys.take_parked() => {
-                let line = activity.take_line();
-                if line != Default::default() {
-                    activity.set_parked(line);
-                }
+                activity.set_parked(activity.take_line());
                 Vec::new()
             }
             Ok(text) => {
@@ -168,7 +165,11 @@ impl LineEditor {
                 let (before, behind) = activity.take_line();
                 let is_question = shown.is_some() || activity.question().is_some();
                 if is_question {
-                    // Not the user has interrupted it, perhaps, and what was typed behind has its order.
+                    // The question was opened while the line was typed, which goes on after the answer.
+                    if shown.is_none() {
+                        activity.set_parked((before, behind));
+                        self.keys.put_aside();
+                    }
                     return (vec![Typed::Interrupted], shown);
                 }
                 self.keys.discard();
@@ -202,7 +203,9 @@ impl LineEditor {
     fn initial(&mut self, activity: &Activity) -> (String, String) {
         let line = activity.take_line();
         let is_over = std::mem::take(&mut self.has_answered) || !activity.is_paste_asked();
+        let is_over = is_over && activity.question().is_none();
         if is_over && line == Default::default() {
+            self.keys.restore();
             return activity.take_parked();
         }
         line

@@ -7,9 +7,9 @@
 //! is complete.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -19,7 +19,7 @@ use rustix::stdio::stdin;
 use rustix::termios::{OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
 
 use super::activity::Activity;
-use super::limits::{BACKGROUND, DRAIN_MAX, DRAIN_MIN, PIECE};
+use super::limits::{BACKGROUND, DRAIN_MAX, DRAIN_MIN, PIECE, READ, UNSENT};
 use super::typed_ahead::{KEY_OFF, TypedAhead};
 use crate::saved_mode::{self, terminal};
 
@@ -58,6 +58,8 @@ struct State {
     /// Counter of the changes above.
     changed: OwnedFd,
     passing: Mutex<TypedAhead>,
+    /// Notified at the end of a read.
+    read: Condvar,
 }
 
 impl InputRelay {
@@ -89,6 +91,7 @@ impl InputRelay {
         let state = State {
             activity,
             passing: Mutex::new(passing),
+            read: Condvar::new(),
             is_open: AtomicBool::new(false),
             is_ended: AtomicBool::new(false),
             is_parking: AtomicBool::new(false),
@@ -176,11 +179,32 @@ impl Gate {
         passing.take(&unread);
     }
 
+    /// Puts aside what was typed and the line editor has not handled, until [`restore`](Self::restore): it was typed before a
+    /// question that nobody had seen, and is no answer. The line editor calls it in its thread.
+    pub fn put_aside(&self) {
+        let mut passing = self.0.await_read();
+        let keys = passing.take(&read_unread());
+        passing.put_aside(&keys);
+        if self.0.has_terminal() && !passing.is_reading {
+            passing.put_aside(&read_waiting());
+        }
+    }
+
+    /// Passes on what was put aside, before what is typed from now on. The line editor calls it in its thread.
+    pub fn restore(&self) {
+        self.0.passing().restore_aside();
+    }
+
+    /// Takes what was put aside.
+    pub fn take_aside(&self) -> Vec<u8> {
+        self.0.passing().take_aside()
+    }
+
     /// Ends the thread. Returns the keys that were read and that the line editor has not handled, in their order. Call it
     /// when the editor reads nothing more.
     pub fn take_keys(&self) -> Vec<u8> {
         self.end();
-        let mut passing = self.0.passing();
+        let mut passing = self.0.await_read();
         let unread = read_unread();
         passing.take(&unread)
     }
@@ -206,7 +230,7 @@ impl State {
         self.is_open.load(Ordering::SeqCst)
     }
 
-    /// Returns what is between the terminal and the line editor. The lock is never held while anything is waited for.
+    /// Returns what is between the terminal and the line editor.
     fn passing(&self) -> MutexGuard<'_, TypedAhead> {
         self.passing.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -264,6 +288,16 @@ impl State {
         Ok(key && self.is_open() && !self.is_ended() && self.has_terminal())
     }
 
+    /// The same once no thread reads the terminal: at once, or after a bounded time if something else has taken the input that
+    /// was there, and a read waits for more.
+    fn await_read(&self) -> MutexGuard<'_, TypedAhead> {
+        let is_reading = |passing: &mut TypedAhead| passing.is_reading;
+        let waited = self
+            .read
+            .wait_timeout_while(self.passing(), READ, is_reading);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
     fn take_change(&self) {
         let _ = rustix::io::read(&self.changed, &mut [0_u8; 8]);
     }
@@ -274,9 +308,16 @@ impl State {
         if self.is_ended() {
             return Ok(true);
         }
+        passing.is_reading = true;
+        drop(passing);
         let mut piece = [0; PIECE];
-        match rustix::io::read(terminal(), &mut piece) {
-            // Something else has taken or dropped the input.
+        // It waits if something else has taken or dropped the input since the poll.
+        let read = rustix::io::read(terminal(), &mut piece);
+        let mut passing = self.passing();
+        passing.is_reading = false;
+        self.read.notify_all();
+        match read {
+            // With the mode of another program, this need not be the end.
             Ok(0) => return Ok(!is_hung_up()?),
             Ok(count) => passing.push(&piece[..count]),
             Err(Errno::INTR) => {}
@@ -324,6 +365,18 @@ fn is_hung_up() -> io::Result<bool> {
     }
 }
 
+/// Reads what waits in the user's terminal, a bounded part of it.
+fn read_waiting() -> Vec<u8> {
+    let (mut waiting, mut piece) = (Vec::new(), [0; PIECE]);
+    while waiting.len() < UNSENT
+        && has_input_of(terminal()).is_ok_and(|has_input| has_input)
+        && let Ok(count @ 1..) = rustix::io::read(terminal(), &mut piece)
+    {
+        waiting.extend_from_slice(&piece[..count]);
+    }
+    waiting
+}
+
 /// Reads what was passed on and the line editor has not read.
 fn read_unread() -> Vec<u8> {
     let (mut unread, mut piece) = (Vec::new(), [0; PIECE]);
@@ -337,8 +390,11 @@ fn read_unread() -> Vec<u8> {
 
 /// Returns true if the line editor has not read all that was passed to it.
 fn has_input() -> io::Result<bool> {
-    let input = stdin();
-    let mut ready = [PollFd::new(&input, PollFlags::IN)];
+    has_input_of(stdin())
+}
+
+fn has_input_of(terminal: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut ready = [PollFd::from_borrowed_fd(terminal, PollFlags::IN)];
     match poll(&mut ready, Some(&Timespec::default())) {
         Ok(count) => Ok(count > 0),
         Err(Errno::INTR) => Ok(true),

@@ -25,6 +25,9 @@ pub const DRAIN_MIN: Duration = Duration::from_millis(1);
 /// Longest such time, while the editor is blocked: less than [`PASTE_PAUSE`], so that a paste is not divided.
 pub const DRAIN_MAX: Duration = Duration::from_millis(8);
 
+/// Time for a read of the terminal that has input to end: less than is noticed, and more than it takes.
+pub const READ: Duration = Duration::from_millis(100);
+
 /// Interval of the check for the foreground, while a program with a prompt is in the background.
 pub const BACKGROUND: Duration = Duration::from_millis(250);
 

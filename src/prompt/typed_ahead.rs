@@ -20,6 +20,10 @@ pub struct TypedAhead {
     unfinished: [String; 2],
     /// True if the last piece ends a line.
     ends_line: bool,
+    /// Keys that were put aside.
+    aside: Vec<u8>,
+    /// True while a thread reads the terminal.
+    pub is_reading: bool,
 }
 
 impl TypedAhead {
@@ -53,6 +57,22 @@ impl TypedAhead {
     /// Notes that the line editor begins a line. `is_read` tells that it has read all that was passed on.
     pub const fn begin_line(&mut self, is_read: bool) {
         self.ends_line &= !is_read;
+    }
+
+    /// Puts keys aside.
+    pub fn put_aside(&mut self, keys: &[u8]) {
+        self.aside.extend_from_slice(keys);
+    }
+
+    /// Takes the keys that were put aside.
+    pub fn take_aside(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.aside)
+    }
+
+    /// Puts them back, before what is not passed on.
+    pub fn restore_aside(&mut self) {
+        let text = Decoder::default().push(&self.take_aside());
+        self.pending.insert_str(0, &text);
     }
 
     /// Takes the keys that the line editor has not handled, in their order. `unread` is what was passed on and it has not
@@ -192,6 +212,21 @@ mod tests {
         passing.next_piece();
         assert_eq!(passing.take(b""), b"\x1b");
         assert_eq!(passing.take(b""), b"");
+    }
+
+    #[test]
+    fn keys_that_were_put_aside_come_back_before_the_others() {
+        let mut passing = TypedAhead::default();
+        passing.push("日本\r".as_bytes());
+        let before = passing.take(b"ab");
+        passing.put_aside(&before);
+        passing.push(b"stay\r");
+        assert_eq!(passing.next_piece(), "stay\r");
+        passing.push(b"c");
+        passing.restore_aside();
+        assert_eq!(passing.next_piece(), "ab日本\r");
+        assert_eq!(passing.next_piece(), "c");
+        assert_eq!(passing.take_aside(), b"");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! replaced at any time, or as threads of an embedding program. Invariant: nothing that only this process knows is
 //! needed after its end.
 
+mod above_prompt;
 mod at_prompt;
 mod audit;
 mod bot;

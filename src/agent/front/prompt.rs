@@ -4,7 +4,7 @@
 //! reads a line only after the one before was processed, so that none is read once the user has left.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -17,9 +17,9 @@ use rustix::termios::{OptionalActions, tcgetattr};
 use rustyline::ExternalPrinter;
 use signal_hook::consts::{SIGCONT, SIGINT, SIGURG};
 
+use super::above_prompt::AbovePrompt;
 use super::interruption::Interruption;
 use super::limits::{INTERRUPT_AGAIN, LATE_ANSWER};
-use super::terminal::REDRAW;
 use crate::agent::config::LogFormat;
 use crate::agent::ipc::Setup;
 use crate::agent::jobs::JobId;
@@ -146,11 +146,7 @@ impl Prepared {
         for typed in self.unsent.typed() {
             prompt.paste.push(Instant::now(), typed);
         }
-        let above = AbovePrompt {
-            printer: self.printer,
-            activity: self.activity.clone(),
-            text: String::new(),
-        };
+        let above = AbovePrompt::new(self.printer, self.activity.clone());
         self.relay.start()?;
         let (mut editor, activity) = (self.editor, self.activity);
         std::thread::Builder::new()
@@ -249,22 +245,19 @@ impl Prompt {
         }
         let is_answer = last.as_ref().is_some_and(|input| input.shown.is_some());
         let (line, parked) = (self.activity.take_line(), self.activity.take_parked());
-        let keys = self.keys.take_keys();
-        let mut unsent = Unsent {
+        let (keys, aside) = (self.keys.take_keys(), self.keys.take_aside());
+        let is_parked = !aside.is_empty() || parked != Default::default();
+        // What is typed at a question is a part of an answer; what was typed before it is not.
+        let (draft, keys) = if is_answer || is_parked || self.is_asked() {
+            (parked, aside)
+        } else {
+            (line, keys)
+        };
+        let unsent = Unsent {
             lines: Vec::new(),
-            draft: line,
+            draft,
             keys,
         };
-        if parked != Default::default() {
-            // What was typed behind it is a part of an answer.
-            unsent = Unsent {
-                draft: parked,
-                ..Unsent::default()
-            };
-        }
-        if is_answer || self.is_asked() {
-            return (Unsent::default(), last);
-        }
         (unsent, last)
     }
 
@@ -307,7 +300,7 @@ impl Prompt {
     }
 
     /// Interrupts the line if it shows another question than the open one, so that the next line shows that. Characters are
-    /// dropped for a question and kept after its withdrawal: without them, the rest of an answer would be a message. Call it
+    /// put aside for a question, and kept after its withdrawal: without them, the rest of an answer would be a message. Call it
     /// in each turn: a signal that comes before the line editor has its handler has no effect, and one in the background would
     /// draw the prompt on the terminal of another program.
     pub fn show_question(&mut self) {
@@ -404,44 +397,5 @@ impl Drop for Prompt {
             // The cursor is behind a line that was not finished.
             let _ = rustix::io::write(out, b"\n");
         }
-    }
-}
-
-/// Writer of lines above a prompt: what is written appears when it is flushed.
-pub struct AbovePrompt {
-    printer: Box<dyn ExternalPrinter + Send>,
-    activity: Activity,
-    text: String,
-}
-
-/// Waits until the last line is drawn: the line editor takes one line after the other.
-impl Drop for AbovePrompt {
-    fn drop(&mut self) {
-        if !saved_mode::is_in_background() {
-            let _ = self.printer.print(format!("{REDRAW}\n"));
-        }
-    }
-}
-
-impl Write for AbovePrompt {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.text.push_str(&String::from_utf8_lossy(bytes));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let text = std::mem::take(&mut self.text);
-        if saved_mode::is_in_background() {
-            // On the terminal of another program, without a prompt below.
-            if text.starts_with(REDRAW) {
-                return Ok(());
-            }
-            let mut out = io::stdout().lock();
-            return out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        }
-        if text.starts_with(REDRAW) {
-            rustix::io::write(stdout(), self.activity.room().as_bytes())?;
-        }
-        self.printer.print(text).map_err(io::Error::other)
     }
 }

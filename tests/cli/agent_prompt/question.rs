@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::path::PathBuf;
 
+use rustix::process::{Signal, kill_process};
+
 use super::Here;
 use crate::harness::{Child, helper};
 
@@ -41,6 +43,25 @@ fn with_a_late_answer() -> Here {
     command.end();
     here.told("* no command is running any more; the agent goes on");
     here
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn a_line_that_was_begun_before_the_question_goes_on_after_the_answer() {
+    let here = Here::new("--no-time");
+    let screen = &here.terminal;
+    let mut ann = here.member("ann", &[]);
+    let _command = here.runs(&["sleep", "609"]);
+    screen.tmux(&["send-keys", "-l", "half a  日本"]);
+    screen.keys(&["Left", "Left", "Left"]);
+    here.typed("half a  日本");
+    // Not by a key, which would discard the line.
+    kill_process(here.agent(), Signal::INT).unwrap();
+    screen.at("end / leave / stay?");
+    screen.line("stay");
+    here.typed("half a  日本");
+    screen.line("line of");
+    ann.stdout_line(|line| line == "hall: half a line of 日本");
 }
 
 #[test]
