@@ -154,3 +154,32 @@ fn a_line_that_is_emptied_after_the_withdrawal_shows_the_prompt_again() {
     screen.prompt();
     here.is_restored();
 }
+
+#[test]
+#[ignore = "needs tmux"]
+fn ctrl_c_at_the_prompt_of_an_agent_asks_once() {
+    let here = Here::new("");
+    let screen = &here.terminal;
+    let mut command = here.runs(&["sleep", "604"]);
+    screen.line("/quit");
+    here.told("end / leave / stay?");
+    screen.line("stay");
+    here.told("* the agent goes on");
+    screen.tmux(&["send-keys", "-l", "dropped"]);
+    here.typed("dropped");
+    screen.keys(&["C-c"]);
+    here.told("> dropped^C");
+    here.typed("");
+    here.asked(1);
+    screen.keys(&["C-c"]);
+    here.asked(2);
+    screen.keys(&["C-c"]);
+    screen.prompt();
+    here.is_restored();
+    assert!(!command.wait().0.success());
+    // Nothing runs: nothing is asked.
+    here.start("");
+    screen.keys(&["C-c"]);
+    screen.prompt();
+    here.is_restored();
+}
