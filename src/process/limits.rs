@@ -26,13 +26,6 @@ pub(super) const CGROUPS_BELOW: usize = 1024;
 /// Cgroups of ended jobs that are removed in one step: each costs some twenty microseconds.
 pub(super) const REMOVED: usize = 16;
 
-/// Cgroups that are made in one step before they are needed: each costs some twenty microseconds.
-pub(super) const MADE: usize = 16;
-
-/// Cgroups kept for the next jobs after as many have started at once, at some ten KiB of the kernel's memory each. With a
-/// controller in force one costs more, and one is kept.
-pub(super) const SPARES: usize = 256;
-
 /// Cgroups of ended jobs from which on their removal is not postponed by further starts and ends: those of a burst, at some
 /// ten KiB of the kernel's memory each.
 pub(super) const ENDED: usize = 512;

@@ -3,7 +3,7 @@
 //! Not what runs in them (`cgroup`). Invariants: each job has a cgroup of its own below one that belongs to the agent; a
 //! limit that is asked for is in force before anything runs; no call waits for a process, except the first, which
 //! waits for what a dead agent has left. So that a start and an end take no longer because of it, a cgroup is made before
-//! it is needed and removed later, a few milliseconds after them: after many starts at once, as many for the next ones.
+//! it is needed and removed later, a few milliseconds after them.
 //!
 //! ```text
 //!   PLACE                     a cgroup that may have others below it
@@ -63,10 +63,8 @@ pub struct Cgroups {
     lacks: BTreeMap<CgroupController, Lack>,
     /// Number of the next cgroup.
     next: u64,
-    /// Cgroups for the next jobs.
-    spares: Vec<Cgroup>,
-    /// Number of those that jobs have taken or needed since spares were made last.
-    taken: usize,
+    /// A cgroup for the next job.
+    spare: Option<Cgroup>,
     /// Cgroups of jobs that have ended.
     ended: VecDeque<Cgroup>,
     /// Cgroups of jobs that have ended with processes left in them.
@@ -181,8 +179,7 @@ impl Cgroups {
                 .filter_map(number)
                 .max()
                 .map_or(0, |last| last + 1),
-            spares: Vec::new(),
-            taken: 0,
+            spare: None,
             ended: VecDeque::new(),
             left,
             directory,
@@ -244,11 +241,10 @@ impl Cgroups {
         if !lacking.is_empty() {
             return Err(CgroupError::Lacking(lacking));
         }
-        let cgroup = match self.spares.pop() {
+        let cgroup = match self.spare.take() {
             Some(spare) => spare,
             None => self.make_one()?,
         };
-        self.taken = self.taken.saturating_add(1);
         self.postpone_tidying(now);
         if let Err(error) = apply(cgroup.path(), limits) {
             let _ = cgroup.remove();
@@ -277,33 +273,6 @@ impl Cgroups {
             self.remove(cgroup);
         }
         !self.ended.is_empty()
-    }
-
-    /// Makes some cgroups for the next jobs, of which as many are expected as have come since the last time. Returns true if
-    /// some are missing.
-    fn make_spares(&mut self) -> bool {
-        let most = if self.controllers.is_empty() {
-            limits::SPARES
-        } else {
-            1
-        };
-        let wanted = self.taken.clamp(1, most);
-        for _ in 0..limits::MADE {
-            if self.spares.len() >= wanted {
-                break;
-            }
-            let Ok(cgroup) = self.make_one() else {
-                // The failure is reported when a job needs one.
-                self.taken = 0;
-                return false;
-            };
-            self.spares.push(cgroup);
-        }
-        let more = self.spares.len() < wanted;
-        if !more {
-            self.taken = 0;
-        }
-        more
     }
 
     /// Takes back the cgroup of a job that has ended, to be removed. Processes that the job has left are left alone, and
@@ -345,8 +314,11 @@ impl Cgroups {
     /// Makes the cgroup of the next job, and removes those that have become empty.
     pub fn on_timeout(&mut self, now: Instant) {
         if self.tidy.is_some_and(|at| at <= now) {
-            let more = self.tidy() || self.make_spares();
-            self.tidy = more.then_some(now);
+            self.tidy = self.tidy().then_some(now);
+            if self.spare.is_none() {
+                // A failure is reported when a job needs one.
+                self.spare = self.make_one().ok();
+            }
         }
         if self.retry.is_none_or(|at| at > now) {
             return;

@@ -1,6 +1,5 @@
 //! Trees with a cgroup, and the cgroups of an agent, in the hierarchy of this machine.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -173,46 +172,6 @@ fn the_removal_of_cgroups_waits_for_a_pause_unless_many_are_to_be_removed() {
         assert_eq!(cycle(&mut cgroups), pause);
     }
     assert!(cycle(&mut cgroups) < pause);
-    cgroups.close();
-    assert!(!cgroups.directory().exists());
-}
-
-#[test]
-fn after_many_starts_at_once_as_many_cgroups_are_made_for_the_next_ones() {
-    let Some(mut cgroups) = cgroups() else { return };
-    let path = cgroups.directory().to_owned();
-    let existing = || {
-        let entries = std::fs::read_dir(&path).unwrap().flatten();
-        let cgroups = entries.filter(|entry| entry.path().is_dir());
-        cgroups.map(|entry| entry.path()).collect::<BTreeSet<_>>()
-    };
-    let start_and_end = |cgroups: &mut Cgroups, count: usize| {
-        let new = (0..count).map(|_| cgroups.create(Instant::ZERO, &CgroupLimits::default()));
-        let new: Vec<Cgroup> = new.collect::<Result<_, _>>().unwrap();
-        let taken: BTreeSet<_> = new.iter().map(|cgroup| cgroup.path().to_owned()).collect();
-        for cgroup in new {
-            cgroups.release(Instant::ZERO, cgroup);
-        }
-        while let Some(at) = cgroups.poll_timeout() {
-            cgroups.on_timeout(at);
-        }
-        taken
-    };
-    cgroups.on_timeout(Instant::ZERO);
-    assert_eq!(existing().len(), 1, "one is expected");
-    start_and_end(&mut cgroups, 40);
-    let spares = existing();
-    assert_eq!(spares.len(), 40);
-    // Those are used, and as many are made again.
-    assert_eq!(start_and_end(&mut cgroups, 40), spares);
-    assert_eq!(existing().len(), 40);
-    // Single jobs use them up.
-    for left in (1..40).rev().chain([1, 1]) {
-        start_and_end(&mut cgroups, 1);
-        assert_eq!(existing().len(), left);
-    }
-    start_and_end(&mut cgroups, limits::SPARES + 1);
-    assert_eq!(existing().len(), limits::SPARES);
     cgroups.close();
     assert!(!cgroups.directory().exists());
 }
