@@ -10,6 +10,8 @@ use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
 use nix::sys::signal::Signal;
 use rustix::stdio::stdout;
 
+use super::limits::PASTE_LATE;
+
 /// Question in the place of the prompt. Two with the same text differ.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Question {
@@ -40,6 +42,8 @@ struct Inner {
     line: Mutex<(String, String)>,
     /// Line that was put aside for a question.
     parked: Mutex<(String, String)>,
+    /// Time at which it was put aside.
+    parked_at: Mutex<Option<Instant>>,
     /// True while nothing is typed.
     is_empty: AtomicBool,
     /// True while the user is asked whether to send lines that arrived at once.
@@ -72,12 +76,23 @@ impl Activity {
         std::mem::take(&mut self.line_slot())
     }
 
-    /// Puts a line aside, before and behind the cursor, until a question is answered. One that was put aside before stays.
-    pub fn set_parked(&self, line: (String, String)) {
+    /// Puts a line aside, before and behind the cursor, until a question is answered. It follows one that was put aside before.
+    pub fn set_parked(&self, (before, behind): (String, String)) {
         let mut parked = self.parked_slot();
-        if *parked == <(String, String)>::default() {
-            *parked = line;
+        let (first, rest) = std::mem::take(&mut *parked);
+        *parked = (first + &rest + &before, behind);
+        *self.parked_at_slot() = Some(Instant::now());
+    }
+
+    /// Returns a finished line with what was put aside in front of it, if that was so short a time before that the line is the
+    /// rest of it: a paste may arrive in parts, as over a slow link.
+    pub fn with_parked(&self, now: Instant, line: String) -> String {
+        let at = *self.parked_at_slot();
+        if at.is_none_or(|at| at + PASTE_LATE <= now) {
+            return line;
         }
+        let (before, behind) = self.take_parked();
+        before + &behind + &line
     }
 
     /// Takes the line that was put aside, before and behind the cursor.
@@ -213,6 +228,13 @@ impl Activity {
         self.0.parked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn parked_at_slot(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.0
+            .parked_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn finished_slot(&self) -> std::sync::MutexGuard<'_, String> {
         self.0
             .finished
@@ -268,5 +290,21 @@ mod tests {
         activity.set_question(Some("stay?"));
         assert!(activity.is_outdated());
         assert_ne!(activity.question(), first);
+    }
+
+    #[test]
+    fn the_rest_of_a_line_that_was_put_aside_follows_it_for_a_short_time() {
+        let activity = Activity::default();
+        let now = Instant::now();
+        assert_eq!(activity.with_parked(now, "line".into()), "line");
+        activity.set_parked(("a".into(), String::new()));
+        let late = Instant::now() + PASTE_LATE;
+        assert_eq!(activity.with_parked(late, "y".into()), "y", "an answer");
+        assert_eq!(activity.with_parked(Instant::now(), "bc".into()), "abc");
+        assert_eq!(activity.take_parked(), Default::default());
+        // Nothing of what is put aside gets lost.
+        activity.set_parked(("a".into(), "b".into()));
+        activity.set_parked(("c".into(), "d".into()));
+        assert_eq!(activity.take_parked(), ("abc".into(), "d".into()));
     }
 }

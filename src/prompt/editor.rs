@@ -4,6 +4,7 @@
 
 use std::env;
 use std::io::{self, Write as _};
+use std::time::Instant;
 
 use crossbeam_channel::Sender;
 use rustix::termios::isatty;
@@ -73,6 +74,8 @@ pub fn open_editor(
         .color_mode(ColorMode::Forced)
         .max_history_size(limits::HISTORY_LINES)
         .map_err(to_io)?
+        // Until a key follows Esc, the editor handles no signal.
+        .keyseq_timeout(Some(limits::KEY_SEQUENCE))
         // Ctrl-C and Ctrl-Z are signals, so that they work while no line is read.
         .enable_signals(true)
         .build();
@@ -143,6 +146,12 @@ impl LineEditor {
             Ok(text) => {
                 activity.take_line();
                 activity.on_line(&text);
+                let may_answer = paste::answer_of(&text).is_some();
+                let text = if shown.is_none() && activity.is_paste_asked() && !may_answer {
+                    activity.with_parked(Instant::now(), text)
+                } else {
+                    text
+                };
                 // An answer is not typed again.
                 let is_asked = shown.or_else(|| activity.question()).is_some();
                 let is_answer = activity.is_paste_asked() && paste::answer_of(&text).is_some();

@@ -175,15 +175,14 @@ impl Gate {
     /// signal. The line editor calls it in its thread.
     pub fn discard(&self) {
         let mut passing = self.0.passing();
-        let unread = read_unread();
-        passing.take(&unread);
+        passing.take(&self.0.unread_keys());
     }
 
     /// Puts aside what was typed and the line editor has not handled, until [`restore`](Self::restore): it was typed before a
     /// question that nobody had seen, and is no answer. The line editor calls it in its thread.
     pub fn put_aside(&self) {
         let mut passing = self.0.await_read();
-        let keys = passing.take(&read_unread());
+        let keys = passing.take(&self.0.unread_keys());
         passing.put_aside(&keys);
         if self.0.has_terminal() && !passing.is_reading {
             passing.put_aside(&read_waiting());
@@ -205,8 +204,7 @@ impl Gate {
     pub fn take_keys(&self) -> Vec<u8> {
         self.end();
         let mut passing = self.0.await_read();
-        let unread = read_unread();
-        passing.take(&unread)
+        passing.take(&self.0.unread_keys())
     }
 }
 
@@ -296,6 +294,16 @@ impl State {
             .read
             .wait_timeout_while(self.passing(), READ, is_reading);
         waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Reads the keys that were passed on and that the line editor has not read.
+    fn unread_keys(&self) -> Vec<u8> {
+        let unread = read_unread();
+        // Nobody has typed the Enter that lets a line be put aside. Nothing is passed on behind it before it is read.
+        if unread == ENTER.as_bytes() && self.is_parked.swap(false, Ordering::SeqCst) {
+            return Vec::new();
+        }
+        unread
     }
 
     fn take_change(&self) {

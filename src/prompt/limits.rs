@@ -41,6 +41,9 @@ pub const PASTE_PAUSE: Duration = Duration::from_millis(50);
 /// Time after a line of a paste for which another line belongs to it and is no answer to the question about it.
 pub const PASTE_LATE: Duration = Duration::from_millis(500);
 
+/// Milliseconds after Esc in which another key makes a sequence with it, as those of the arrow keys.
+pub const KEY_SEQUENCE: u16 = 200;
+
 /// Lines at once that are held until the user agrees, each at most a message. More are refused as a whole.
 pub const PASTE_LINES: usize = 4096;
 

@@ -85,6 +85,13 @@ fn ctrl_c_discards_a_line_at_an_agent_and_ends_it_at_an_empty_prompt() {
 
 /// Discards lines at a prompt, and has one of them back.
 fn discards(here: &Terminal) {
+    // After Esc, too, which begins the sequence of a key.
+    here.keys(&["x", "Escape"]);
+    here.at("> x");
+    here.keys(&["C-c"]);
+    here.is("that it is discarded", |screen| {
+        screen.trim_end().ends_with("x^C\n>")
+    });
     here.is("the prompt", |screen| screen.trim_end().ends_with('>'));
     here.tmux(&["send-keys", "-l", "日本 not said "]);
     here.at("> 日本 not said");

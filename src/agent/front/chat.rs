@@ -24,7 +24,7 @@ impl Thread {
         &mut self,
         (format, reads): (LogFormat, Switch),
         prompt: Option<Prepared>,
-        wake: impl Fn() + Send + 'static,
+        wake: impl Fn() + Send + Clone + 'static,
     ) -> io::Result<()> {
         if let Some(prepared) = prompt {
             let (prompt, above, style) = prepared.open(wake)?;

@@ -3,6 +3,8 @@
 //! Not the effects of what is typed. Invariants: a line is processed by one front only; what nobody has completed is neither
 //! sent nor run; what is not handed over is named.
 
+use std::time::Instant as Moment;
+
 use super::at_prompt::LATE;
 use super::prompt::Input;
 use super::thread::Thread;
@@ -19,14 +21,19 @@ impl Thread {
         let (mut unsent, last) = prompt.take_unsent();
         if let Some(Input { typed, shown }) = last {
             if shown.is_none() && !is_asked {
-                unsent.lines.extend(typed.iter().filter_map(Typed::to_line));
+                // Also as an answer to the question about a paste.
+                let lines = typed.into_iter().filter(|one| one.to_line().is_some());
+                for line in lines {
+                    let decision = prompt.paste.push(Moment::now(), line);
+                    self.on_decision(&prompt, decision);
+                }
             } else if !typed.is_empty() && typed != [Typed::Interrupted] {
                 self.note(LATE.into());
             }
         }
         let (lines, decision) = prompt.paste.take_lines();
         self.on_decision(&prompt, decision);
-        unsent.lines.splice(0..0, lines);
+        unsent.lines = lines;
         for line in prompt.kept() {
             self.service.processes().send(&ToSupervisor::Typed(line));
         }
@@ -51,6 +58,13 @@ impl Thread {
                 "the process of this prompt was started anew: a line that was not finished is lost, and nothing of it was sent"
                     .into(),
             );
+        }
+        if let Some(words) = self
+            .prompt
+            .as_ref()
+            .and_then(|prompt| prompt.paste.question())
+        {
+            self.note(words);
         }
         if self.prompt.is_none() && !setup.typed.unsent.is_empty() {
             let words = setup.typed.unsent.words();

@@ -13,9 +13,10 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use nix::unistd::tcgetpgrp;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::stdio::{stdin, stdout};
-use rustix::termios::{OptionalActions, tcgetattr};
+use rustix::termios::{OptionalActions, QueueSelector, tcflush, tcgetattr};
 use rustyline::ExternalPrinter;
 use signal_hook::consts::{SIGCONT, SIGINT, SIGURG};
+use signal_hook::iterator::Signals;
 
 use super::above_prompt::AbovePrompt;
 use super::interruption::Interruption;
@@ -51,6 +52,7 @@ pub struct Prepared {
     unsent: Unsent,
     continued: Arc<AtomicBool>,
     overwritten: Arc<AtomicBool>,
+    signals: Signals,
 }
 
 /// Lines typed at earlier fronts, and a channel for those of this one.
@@ -80,12 +82,18 @@ impl Prepared {
         if !is_wanted || !is_possible() || tcgetpgrp(stdin()).is_err() {
             return None;
         }
+        if setup.typed.is_draft_lost && !saved_mode::is_in_background() {
+            // The rest of that line, typed meanwhile, is no line.
+            let _ = tcflush(stdin(), QueueSelector::IFlush);
+        }
         // The supervisor handles Ctrl-C. Between two lines nothing else catches it here.
         signal_hook::flag::register(SIGINT, Arc::new(AtomicBool::new(false))).ok()?;
         let continued = Arc::new(AtomicBool::new(false));
         signal_hook::flag::register(SIGCONT, Arc::clone(&continued)).ok()?;
         let overwritten = Arc::new(AtomicBool::new(false));
         signal_hook::flag::register(SIGURG, Arc::clone(&overwritten)).ok()?;
+        // After the flags: it wakes the loop that looks at them.
+        let signals = Signals::new([SIGCONT, SIGURG]).ok()?;
         let (activity, members) = (Activity::default(), Members::default());
         let (sender, kept) = bounded(HISTORY_LINES);
         let options = PromptOptions {
@@ -111,6 +119,7 @@ impl Prepared {
             unsent: setup.typed.unsent.clone(),
             continued,
             overwritten,
+            signals,
         })
     }
 
@@ -121,7 +130,7 @@ impl Prepared {
     /// The terminal is gone, or the thread cannot be started.
     pub fn open(
         self,
-        wake: impl Fn() + Send + 'static,
+        wake: impl Fn() + Send + Clone + 'static,
     ) -> io::Result<(Prompt, AbovePrompt, Style)> {
         let (sender, typed) = bounded(1);
         let (proceed, processed) = bounded(1);
@@ -146,8 +155,14 @@ impl Prepared {
         for typed in self.unsent.typed() {
             prompt.paste.push(Instant::now(), typed);
         }
+        // What is typed next may be the answer to the question of the prompt before.
+        prompt.paste.ask_about_many();
         let above = AbovePrompt::new(self.printer, self.activity.clone());
         self.relay.start()?;
+        let (mut signals, on_signal) = (self.signals, wake.clone());
+        std::thread::Builder::new()
+            .name("signals".into())
+            .spawn(move || signals.forever().for_each(|_| on_signal()))?;
         let (mut editor, activity) = (self.editor, self.activity);
         std::thread::Builder::new()
             .name("input".into())
@@ -209,7 +224,7 @@ pub struct Prompt {
     asked: BTreeSet<JobId>,
     /// Time at which a question was withdrawn.
     withdrawn: Option<Instant>,
-    /// Set by SIGCONT: another program may have had the terminal. The signals interrupt the loop of the front.
+    /// Set by SIGCONT: another program may have had the terminal.
     continued: Arc<AtomicBool>,
     /// Set by SIGURG: a line of the log was written in the place of the prompt.
     overwritten: Arc<AtomicBool>,
@@ -239,7 +254,9 @@ impl Prompt {
     /// question, and the input of the last complete line, if it was not taken.
     pub fn take_unsent(&mut self) -> (Unsent, Option<Input>) {
         let is_drawn = self.is_reading && self.activity.is_editing();
+        let is_awaited = self.is_reading && !saved_mode::is_in_background();
         let last = self.end_reading();
+        let is_stalled = is_awaited && last.is_none();
         if is_drawn && matches!(&last, Some(input) if input.typed == [Typed::Interrupted]) {
             self.activity.erase();
         }
@@ -247,16 +264,21 @@ impl Prompt {
         let (line, parked) = (self.activity.take_line(), self.activity.take_parked());
         let (keys, aside) = (self.keys.take_keys(), self.keys.take_aside());
         let is_parked = !aside.is_empty() || parked != Default::default();
+        let is_answer = is_answer || self.activity.is_paste_asked();
         // What is typed at a question is a part of an answer; what was typed before it is not.
         let (draft, keys) = if is_answer || is_parked || self.is_asked() {
             (parked, aside)
         } else {
             (line, keys)
         };
+        if is_stalled {
+            // It may have handled a part of what it has read: what follows is not the rest of the draft.
+            tracing::warn!("the terminal is stopped: keys typed last at the prompt are lost");
+        }
         let unsent = Unsent {
             lines: Vec::new(),
             draft,
-            keys,
+            keys: if is_stalled { Vec::new() } else { keys },
         };
         (unsent, last)
     }
