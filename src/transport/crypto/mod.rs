@@ -12,8 +12,8 @@
 //! A handshake, and a datagram sealed with its keys.
 //!
 //! ```
-//! use udpagent::crypto::{Initiator, Responder, SecretKey};
-//! use udpagent::rng::Rng;
+//! use udpagent_transport::crypto::{Initiator, Responder, SecretKey};
+//! use udpagent_transport::rng::Rng;
 //!
 //! let mut rng = Rng::from_seed([1; 32]);
 //! let (controller, agent) = (SecretKey::generate(&mut rng), SecretKey::generate(&mut rng));
@@ -40,7 +40,7 @@
 //! controller_keys.seal.seal(counter, header, &mut datagram, header.len());
 //! let opened = agent_keys.open.open(counter, header, &mut datagram[header.len()..])?;
 //! assert_eq!(opened, b"plaintext");
-//! # Ok::<(), udpagent::crypto::Forged>(())
+//! # Ok::<(), udpagent_transport::crypto::Forged>(())
 //! ```
 
 mod handshake;

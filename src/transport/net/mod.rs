@@ -10,9 +10,9 @@
 //! A controller's network thread over UDP; `examples/in_memory.rs` runs a whole session over another carrier:
 //!
 //! ```
-//! use udpagent::crypto::SecretKey;
-//! use udpagent::net::{self, Command};
-//! use udpagent::session::Config;
+//! use udpagent_transport::crypto::SecretKey;
+//! use udpagent_transport::net::{self, Command};
+//! use udpagent_transport::session::Config;
 //!
 //! # fn main() -> std::io::Result<()> {
 //! let identity = SecretKey::generate(&mut net::rng()?);

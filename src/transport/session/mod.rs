@@ -25,11 +25,11 @@
 //! ```
 //! use std::{net::SocketAddr, time::Duration};
 //! use bytes::Bytes;
-//! use udpagent::{crypto::{PublicKey, SecretKey}, peer_addr::PeerAddr, rng::Rng, time::Instant};
-//! use udpagent::session::{
+//! use udpagent_transport::{crypto::{PublicKey, SecretKey}, peer_addr::PeerAddr, rng::Rng, time::Instant};
+//! use udpagent_transport::session::{
 //!     Authorization, Authorizer, Command, Config, Connect, Endpoint, Event, Path,
 //! };
-//! use udpagent::session::{SessionHandle, StreamEvent};
+//! use udpagent_transport::session::{SessionHandle, StreamEvent};
 //!
 //! struct Everyone;
 //! impl Authorizer for Everyone {

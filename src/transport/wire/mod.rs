@@ -9,7 +9,7 @@
 //! The header of a datagram, and a frame of its payload.
 //!
 //! ```
-//! use udpagent::wire::{CallId, Data, Datagram, Frame, Frames, Lane, SessionId, StreamId};
+//! use udpagent_transport::wire::{CallId, Data, Datagram, Frame, Frames, Lane, SessionId, StreamId};
 //!
 //! let header = Data { phase: 0, receiver: SessionId(7), counter: 1 };
 //! let mut datagram = header.encode().to_vec();
