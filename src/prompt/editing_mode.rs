@@ -91,7 +91,8 @@ impl EditingMode {
 
 /// Returns the mode of a terminal whose input passes to a line editor, as long as there is a prompt and not only while a line
 /// is edited: input that is typed ahead waits in the terminal unchanged, without a limit on its length, and is echoed when it
-/// is read. Keys of signals send them, so that they work while no line is read.
+/// is read. Keys of signals send them, so that they work while no line is read; those that stop and continue the output do so
+/// if they did before.
 fn editing_mode(mut mode: Termios, suspend: SuspendKey) -> Termios {
     mode.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::IEXTEN;
     mode.local_modes |= LocalModes::ISIG;
@@ -100,8 +101,7 @@ fn editing_mode(mut mode: Termios, suspend: SuspendKey) -> Termios {
         | InputModes::INLCR
         | InputModes::IGNCR
         | InputModes::INPCK
-        | InputModes::ISTRIP
-        | InputModes::IXON;
+        | InputModes::ISTRIP;
     mode.control_modes |= ControlModes::CS8;
     if suspend == SuspendKey::Nothing {
         mode.special_codes[SpecialCodeIndex::VSUSP] = KEY_OFF;

@@ -45,6 +45,27 @@ fn a_delivered_line_has_a_mark() {
 
 #[test]
 #[ignore = "needs tmux"]
+fn the_keys_that_stop_and_continue_the_output_do_so_and_are_not_typed() {
+    let here = Terminal::new();
+    let mut agent = here.user.agent();
+    chat(&here, &mut agent, "ann", "NO_COLOR=1", "--no-time");
+    here.tmux(&["send-keys", "-l", "dra"]);
+    here.at("> dra");
+    here.keys(&["C-s"]);
+    let sent = here.user.udpctl(["send", &agent.target(), "--", "hello"]);
+    assert_eq!(sent.outcome().status, 0);
+    here.tmux(&["send-keys", "-l", "ft"]);
+    assert!(!here.screen().contains("hello"), "{}", here.screen());
+    here.keys(&["C-q"]);
+    here.is("the message and the line", |screen| {
+        screen.contains("hello") && screen.trim_end().ends_with("> draft")
+    });
+    here.keys(&["C-u", "C-d"]);
+    here.prompt();
+}
+
+#[test]
+#[ignore = "needs tmux"]
 fn names_have_colours_and_messages_the_local_time_on_a_terminal() {
     let here = Terminal::new();
     let mut agent = here.user.agent();

@@ -157,6 +157,9 @@ impl Prepared {
         }
         // What is typed next may be the answer to the question of the prompt before.
         prompt.paste.ask_about_many();
+        if prompt.paste.question().is_some() {
+            self.activity.set_parked(self.activity.take_line());
+        }
         let above = AbovePrompt::new(self.printer, self.activity.clone());
         self.relay.start()?;
         let (mut signals, on_signal) = (self.signals, wake.clone());

@@ -97,7 +97,8 @@ fn each_line_typed_while_the_front_is_replaced_is_a_message_once() {
     }
     assert_eq!(heard(&mut ann), wanted);
     // Lines that wait for an answer wait for it at the next prompt.
-    screen.tmux(&["set-buffer", &"pasted\n".repeat(21)]);
+    let paste = format!("{}be", "pasted\n".repeat(21));
+    screen.tmux(&["set-buffer", &paste]);
     screen.tmux(&["paste-buffer"]);
     here.told("* 21 lines at once: type \"y\" to send them");
     here.reloaded();
@@ -106,7 +107,9 @@ fn each_line_typed_while_the_front_is_replaced_is_a_message_once() {
     });
     screen.line("y");
     wanted.extend(vec!["pasted".to_owned(); 21]);
-    screen.line("behind");
+    // What was not finished is the draft after the answer.
+    here.typed("be");
+    screen.line("hind");
     wanted.push("behind".into());
     ann.stdout_line(|line| line == "hall: behind");
     assert_eq!(heard(&mut ann), wanted);
