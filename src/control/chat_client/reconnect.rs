@@ -139,8 +139,10 @@ impl ChatClient {
         } else {
             let (silence, _) = self.vigilance();
             self.actions.push_back(Action::Silent { silence });
-            // The agent may have ended without a word and be started again. If it has not, another session is as good.
-            if self.is_attended && self.may_rejoin() {
+            // The agent may have ended without a word and be started again. If it has not, another session is as good. A program
+            // with many lines is read on only when receipts come.
+            let is_waiting = self.is_attended || !self.unacknowledged.is_empty();
+            if is_waiting && self.may_rejoin() {
                 self.replace_session(false);
             }
         }

@@ -29,8 +29,17 @@ impl ChatClient {
             Intent::Stay if self.is_attended => {
                 (limits::ATTENDED_SILENCE, Some(limits::ATTENDED_PING))
             }
-            Intent::Stay => (limits::CHAT_SILENCE, None),
-            Intent::Drain | Intent::LeaveDelivered | Intent::Left => (contact, Some(contact / 4)),
+            Intent::Stay if self.unacknowledged.is_empty() => (limits::CHAT_SILENCE, None),
+            Intent::Stay | Intent::Drain | Intent::LeaveDelivered | Intent::Left => {
+                (contact, Some(contact / 4))
+            }
+        }
+    }
+
+    /// Has silence reported as soon as it now should be: a program begins or ends to wait for receipts.
+    pub(super) fn watch_receipts(&mut self) {
+        if !self.is_attended && self.intent == Intent::Stay {
+            self.watch();
         }
     }
 }

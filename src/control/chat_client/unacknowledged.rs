@@ -138,6 +138,9 @@ impl ChatClient {
         let message = Unacknowledged { number, text, kind };
         self.unacknowledged_bytes += message.size();
         self.unacknowledged.push_back(message);
+        if self.unacknowledged.len() == 1 {
+            self.watch_receipts();
+        }
         number
     }
 
@@ -147,6 +150,9 @@ impl ChatClient {
         let index = all.position(|message| message.number == number)?;
         let message = self.unacknowledged.remove(index)?;
         self.unacknowledged_bytes -= message.size();
+        if self.unacknowledged.is_empty() {
+            self.watch_receipts();
+        }
         Some(message)
     }
 }

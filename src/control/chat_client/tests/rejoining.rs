@@ -170,7 +170,6 @@ fn a_person_waits_for_an_agent_that_was_shut_down_and_a_script_does_not() {
 fn a_silent_agent_is_reported_during_a_chat_and_ends_one_that_is_left() {
     let mut scene = Scene::chat();
     let session = scene.chat.session();
-    scene.chat.say("one".into()).unwrap();
     scene.on(Event::Silent { session });
     assert!(matches!(
         scene.heard[..],
@@ -179,6 +178,7 @@ fn a_silent_agent_is_reported_during_a_chat_and_ends_one_that_is_left() {
         }]
     ));
     scene.on(Event::Heard { session });
+    scene.chat.say("one".into()).unwrap();
     scene.chat.leave();
     scene.on(Event::Silent { session });
     assert_eq!(scene.end(), Some(&End::Lost));
@@ -195,6 +195,25 @@ fn a_person_gets_another_session_after_a_silence_because_the_agent_may_have_been
     assert!(
         matches!(scene.heard[0], Action::Silent { silence } if silence == limits::ATTENDED_SILENCE)
     );
+    assert!(scene.closed);
+    assert_ne!(scene.chat.session(), session);
+    scene.asked();
+    scene.connected();
+    assert_eq!(scene.asked(), [rejoin(0), say(0, "one")]);
+    assert_eq!(scene.end(), None);
+}
+
+#[test]
+fn a_program_that_waits_for_receipts_gets_another_session_after_a_silence() {
+    let mut scene = Scene::chat();
+    let session = scene.chat.session();
+    // One that only listens waits for the agent.
+    scene.on(Event::Silent { session });
+    assert!(!scene.closed);
+    assert_eq!(scene.chat.vigilance().0, limits::CHAT_SILENCE);
+    scene.chat.say("one".into()).unwrap();
+    assert!(scene.chat.vigilance().0 < limits::CHAT_SILENCE);
+    scene.on(Event::Silent { session });
     assert!(scene.closed);
     assert_ne!(scene.chat.session(), session);
     scene.asked();
