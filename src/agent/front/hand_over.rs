@@ -1,4 +1,4 @@
-//! What was typed at the prompt and not processed, when another front takes the place of this one.
+//! Input of the prompt that is not processed when another front takes the place of this one.
 //!
 //! Not the effects of what is typed. Invariants: a line is processed by one front only; what nobody has completed is neither
 //! sent nor run; what is not handed over is named.

@@ -11,7 +11,7 @@ use super::limits::{INTERRUPT_HEARD, INTERRUPT_LATE};
 pub enum Effect {
     /// The prompt was empty: the user leaves.
     Leave,
-    /// What was typed is discarded.
+    /// The line is discarded.
     Discarded,
 }
 

@@ -48,7 +48,7 @@ pub struct Prepared {
     members: Members,
     style: Style,
     kept: Receiver<String>,
-    /// What was typed at the prompt of an earlier front.
+    /// Input of the prompt of an earlier front.
     unsent: Unsent,
     continued: Arc<AtomicBool>,
     overwritten: Arc<AtomicBool>,

@@ -49,12 +49,12 @@ pub struct ChatOutput {
     pub is_timed: bool,
 }
 
-/// What was typed at the prompts of earlier fronts.
+/// Input of the prompts of earlier fronts.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TypedBefore {
     /// Lines, oldest first.
     pub lines: Vec<String>,
-    /// What was not processed.
+    /// Input that was not processed.
     pub unsent: Unsent,
     /// True if the last front has ended with that.
     pub is_draft_lost: bool,
@@ -90,7 +90,7 @@ pub struct Setup {
     pub chat: ChatOutput,
     /// On if a terminal is to have a prompt, unless its user has left that.
     pub prompt: Switch,
-    /// What was typed at the prompt before.
+    /// Input of the prompt before.
     pub typed: TypedBefore,
     /// History of the chat.
     pub history: SavedHistory,
