@@ -1,4 +1,4 @@
-//! What was typed at a prompt and not processed, for the prompt that takes its place.
+//! Input of a prompt that was not processed, for the prompt that takes its place.
 //!
 //! Not where it is kept meanwhile. Invariant: what is kept is bounded, and its text has no control characters, which would
 //! reach a terminal later.
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::command::{self, Typed};
 use super::limits;
 
-/// What was typed at a prompt and not processed.
+/// Input of a prompt that was not processed.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Unsent {
     /// Complete lines, in the order in which they were typed.

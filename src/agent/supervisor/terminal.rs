@@ -32,7 +32,7 @@ pub(super) struct Terminal {
     pardon: Pardon,
     /// Lines typed at the prompt.
     pub(super) typed: TypedLines,
-    /// What was typed at the front that has ended, until the next one serves.
+    /// Input of the front that has ended, until the next one serves.
     left: Left,
 }
 
@@ -45,7 +45,7 @@ struct Pardon {
     given: u32,
 }
 
-/// What a front has left of what was typed at its prompt and not processed.
+/// Remains of the input of a front that it has not processed.
 #[derive(Default)]
 enum Left {
     /// There is none, or it had no prompt.

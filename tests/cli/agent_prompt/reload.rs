@@ -1,4 +1,4 @@
-//! What is typed at the prompt of an agent while its front is replaced.
+//! Input of the prompt of an agent while its front is replaced.
 
 use rustix::process::{Signal, kill_process};
 

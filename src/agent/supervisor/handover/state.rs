@@ -100,7 +100,7 @@ pub struct State {
     pub sockets: Vec<RawFd>,
     /// True if the service manager has bound them.
     pub activated: bool,
-    /// What was typed at the prompt of the last front and not processed.
+    /// Input of the prompt of the last front that was not processed.
     #[serde(default)]
     pub unsent_typed: Option<Unsent>,
     /// True if that front has ended with what was typed.
