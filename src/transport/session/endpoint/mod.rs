@@ -12,6 +12,7 @@ mod init_queue;
 mod init_register;
 mod known_paths;
 mod lost_sessions;
+mod session_id_hasher;
 mod shares;
 mod token_uses;
 mod too_large;
@@ -31,6 +32,7 @@ pub use config::{AddressRule, AdmittedBy, Authorization, Authorizer, Config, Run
 
 use admission::Admission;
 use lost_sessions::LostSessions;
+use session_id_hasher::BuildSessionIdHasher;
 
 /// Index of a session in the table.
 pub(in crate::session) type Index = usize;
@@ -58,7 +60,7 @@ pub struct Endpoint {
     /// Number of sessions that wait for the answer to their INIT.
     connecting: usize,
     slots: slab::Slab<Slot>,
-    pub(in crate::session) by_id: HashMap<SessionId, Index>,
+    pub(in crate::session) by_id: HashMap<SessionId, Index, BuildSessionIdHasher>,
     by_handle: HashMap<SessionHandle, Index>,
     transmit_queue: VecDeque<Index>,
     event_queue: VecDeque<Index>,
@@ -86,7 +88,7 @@ impl Endpoint {
             window_growth: 0,
             connecting: 0,
             slots: slab::Slab::new(),
-            by_id: HashMap::new(),
+            by_id: HashMap::default(),
             by_handle: HashMap::new(),
             transmit_queue: VecDeque::new(),
             event_queue: VecDeque::new(),
