@@ -308,7 +308,7 @@ mod tests {
             let (_, peer) = open.recv_from(&mut buffer).unwrap();
             open.send_to(b"hello", peer).unwrap();
         });
-        let answer = send(&[first, second], Some(Duration::from_secs(20))).unwrap();
+        let answer = send(&[first, second], Some(Duration::from_secs(6))).unwrap();
         answers.join().unwrap();
         assert_eq!(answer.unwrap().text, b"hello");
         let wait = Duration::from_millis(20);
