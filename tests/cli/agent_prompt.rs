@@ -3,6 +3,7 @@
 
 mod exec;
 mod log_lines;
+mod member;
 mod question;
 mod reload;
 

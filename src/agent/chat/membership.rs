@@ -1,7 +1,9 @@
 //! Members that join, leave, and join again after a lost session.
 //!
 //! Not their names, nor their rooms. Invariant: the other members of the room hear of both, once for a membership that is
-//! continued.
+//! continued. The agent's user comes to all rooms and leaves them at once.
+
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
@@ -16,6 +18,29 @@ use crate::time::Instant;
 use crate::wire::Lane;
 
 impl Chat {
+    /// Notes that the agent's user is at its terminal.
+    pub fn on_user_came(&mut self, outbox: &mut Outbox) {
+        if !std::mem::replace(&mut self.is_user_here, true) {
+            self.announce_user(|name, room| Reply::Came { name, room }, outbox);
+        }
+    }
+
+    /// Notes that the agent's user has left its terminal.
+    pub fn on_user_left(&mut self, outbox: &mut Outbox) {
+        if std::mem::take(&mut self.is_user_here) {
+            self.announce_user(|name, room| Reply::Left { name, room }, outbox);
+        }
+    }
+
+    /// Sends news about the agent's user to the members of all rooms.
+    fn announce_user(&mut self, news: fn(String, Option<RoomName>) -> Reply, outbox: &mut Outbox) {
+        let rooms = self.members.iter().map(|member| member.room.clone());
+        for room in rooms.collect::<BTreeSet<_>>() {
+            let reply = news(self.name.clone(), room.clone());
+            self.broadcast(room.as_ref(), None, &reply, outbox);
+        }
+    }
+
     /// Notes that the controller has ended a call, or that its session is over. If the session
     /// still exists, the last reply is sent.
     pub fn on_gone(&mut self, _now: Instant, call: CallRef, outbox: &mut Outbox) {
@@ -55,9 +80,10 @@ impl Chat {
         let name = continued
             .filter(|name| is_own(name))
             .unwrap_or_else(|| choose(&|name| present.iter().any(|present| present == name)));
+        let user = self.is_user_here.then(|| self.name.clone());
         let joined = Reply::Joined {
             name: name.clone(),
-            members: present,
+            members: user.into_iter().chain(present).collect(),
             room: room.clone(),
             position: self.history.is_kept().then(|| {
                 let last = self.history.last_position(room.as_ref());

@@ -15,7 +15,7 @@
 //!
 //! Invariants: names are unique in a room, contain the name of the key and are not that of the agent, whose user speaks as it. Every message of a member is
 //! answered with a receipt or an error. A slow member misses messages, receives their number, and delays
-//! no other member.
+//! no other member. While the agent's user is at its terminal, each room lists the name of the agent among its members.
 
 mod history;
 mod kept_messages;
@@ -58,6 +58,8 @@ pub struct Chat {
     /// Name of the agent.
     name: String,
     members: Vec<Member>,
+    /// True while the agent's user is at its terminal.
+    is_user_here: bool,
     plain: PlainChat,
     lines: VecDeque<Line>,
     datagrams: VecDeque<(Path, Bytes)>,
@@ -292,7 +294,8 @@ impl Chat {
             action,
             position,
         };
-        let members = self.broadcast(room.as_ref(), from, &said, outbox);
+        let others = self.broadcast(room.as_ref(), from, &said, outbox);
+        let members = others + u32::from(self.is_user_here);
         self.show(Line::Said {
             from: name,
             text,

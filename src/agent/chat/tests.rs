@@ -5,6 +5,7 @@ mod history;
 mod names;
 mod rooms;
 mod slow;
+mod user;
 mod whisper;
 
 use proptest::prelude::*;

@@ -402,6 +402,7 @@ impl Thread {
                 self.service
                     .processes()
                     .send(&ToSupervisor::Prompt(Switch::Off));
+                self.user_left();
                 return false;
             }
             Some(Answer::Stay) => {
@@ -425,6 +426,7 @@ impl Thread {
         self.service
             .processes()
             .send(&ToSupervisor::Prompt(Switch::Off));
+        self.user_left();
         self.execute_commands();
     }
 

@@ -7,7 +7,7 @@ use std::io;
 
 use super::prompt::Prepared;
 use super::styled_line::styled;
-use super::terminal::{self, Printer};
+use super::terminal::{self, Input, Printer};
 use super::thread::Thread;
 use super::typed_line::Typed;
 use crate::agent::chat::Line;
@@ -34,6 +34,7 @@ impl Thread {
             self.service
                 .processes()
                 .send(&ToSupervisor::Prompt(Switch::On));
+            self.user_came();
             return Ok(());
         }
         let write: fn(&Line) -> String = match format {
@@ -43,6 +44,9 @@ impl Thread {
         self.printer = Some(Printer::start(write)?);
         if reads == Switch::On {
             self.typed = terminal::read_input(wake)?;
+        }
+        if self.typed.as_ref().is_some_and(Input::is_terminal) {
+            self.user_came();
         }
         Ok(())
     }
@@ -99,6 +103,17 @@ impl Thread {
         if let Some(typed) = self.typed.take() {
             self.say_last(now, typed.end());
         }
+        self.user_left();
+    }
+
+    fn user_came(&mut self) {
+        let (chat, outbox) = self.service.chat();
+        chat.on_user_came(outbox);
+    }
+
+    pub(super) fn user_left(&mut self) {
+        let (chat, outbox) = self.service.chat();
+        chat.on_user_left(outbox);
     }
 
     /// Says what was read of the input before another front takes the place of this one, and lets all of the chat be kept.

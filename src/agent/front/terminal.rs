@@ -198,6 +198,7 @@ impl Drop for Printer {
 /// Typed lines, read by a thread of its own.
 #[derive(Debug)]
 pub struct Input {
+    kind: InputKind,
     typed: Receiver<Typed>,
     /// Readable once the agent, or this front, ends.
     ending: Arc<OwnedFd>,
@@ -206,6 +207,11 @@ pub struct Input {
 }
 
 impl Input {
+    /// Returns true if a person types it.
+    pub fn is_terminal(&self) -> bool {
+        self.kind == InputKind::Terminal
+    }
+
     /// Returns what was typed since the last call, as much as the queue holds.
     pub fn take(&self) -> impl Iterator<Item = Typed> {
         self.typed.try_iter()
@@ -288,6 +294,7 @@ pub fn read_input(wake: impl Fn() + Send + 'static) -> io::Result<Option<Input>>
             }
         })?;
     Ok(Some(Input {
+        kind,
         typed: queue,
         ending,
         leaving,
