@@ -49,11 +49,13 @@ pub(super) fn choose(
 }
 
 /// Keeps letters and digits of any script and the characters of host names and addresses. Brackets
-/// are removed because they mark the name of the key, and so are invisible characters.
+/// are removed because they mark the name of the key, and so are invisible characters: names that differ only in joiners are equal.
 fn clean(requested: &str) -> String {
     requested
         .chars()
+        // Some that are invisible count as letters: the fillers of Hangul.
         .filter(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '@'))
+        .filter(|c| !escape::is_hidden(*c))
         .take(limits::CHAT_NAME)
         .collect()
 }
@@ -82,6 +84,25 @@ mod tests {
         let present = ["ann", "ann#2", "ann-2"];
         let taken = |name: &str| present.contains(&name);
         assert_eq!(choose("ann", None, "hall", taken), "ann#3");
+    }
+
+    #[test]
+    fn requested_names_that_differ_only_in_joiners_are_numbered() {
+        let present = ["র\u{9af}(ann)"];
+        let taken = |name: &str| present.contains(&name);
+        for requested in [
+            "র\u{9cd}\u{9af}",
+            "র\u{200d}\u{9cd}\u{9af}",
+            "র\u{200c}\u{9cd}\u{9af}",
+            "র\u{9cd}\u{200d}\u{9af}",
+            "র\u{3164}\u{115f}\u{ffa0}\u{9af}\u{e0100}\u{fe0f}",
+        ] {
+            assert_eq!(
+                choose("ann", Some(requested), "hall", taken),
+                "র\u{9af}(ann)#2",
+                "{requested:?}"
+            );
+        }
     }
 
     #[test]

@@ -1,21 +1,23 @@
 //! Escaping of text that a peer wrote, for a terminal, a log line or an error message; quoting for a shell.
 //!
 //! Not an encoding: nothing decodes it. Invariant: the result is one line of valid UTF-8 of bounded
-//! length, without C0, C1, DEL, line or paragraph separators, bidirectional controls, other zero-width
-//! or invisible characters. Text without any of these is returned unchanged.
+//! length, without C0, C1, DEL, line or paragraph separators and bidirectional controls, and without other zero-width
+//! or invisible characters where the spelling of a language does not have them. Text without any of these is returned unchanged.
 //!
 //! Letters of right-to-left scripts, private-use characters and all kinds of spaces are kept.
-//! Combining marks are kept if they follow a letter and are [few](MAX_MARKS). Variation selectors
-//! and joiners are kept where emoji and the spelling of languages need them, see the module `context`. A
-//! [`message`] with letters of right-to-left scripts is isolated from the text around it.
+//! Combining marks are kept if they follow a letter and are [few](MAX_MARKS). Variation selectors,
+//! joiners and zero-width spaces are kept where emoji and the spelling of languages need them, see the module `context`. A
+//! [`message`] with letters of right-to-left scripts is isolated from the text around it. Two messages may look alike: what has to
+//! be unique, as a name, is ASCII.
 
 mod context;
+mod scripts;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use self::context::Context;
-pub use self::context::{MAX_JOINERS, MAX_MARKS};
+pub use self::context::{MAX_JOINERS, MAX_MARKS, MAX_MARKS_STACKED};
 
 /// Characters that are invisible or change the display of others, as inclusive ranges in ascending
 /// order.
@@ -26,11 +28,11 @@ const HIDDEN: &[(char, char)] = &[
     ('\0', '\u{1f}'),           // C0
     ('\u{7f}', '\u{9f}'),       // DEL and C1
     ('\u{ad}', '\u{ad}'),       // soft hyphen
-    ('\u{34f}', '\u{34f}'),     // combining grapheme joiner
+    ('\u{34f}', '\u{34f}'),     // combining grapheme joiner; see `context`
     ('\u{61c}', '\u{61c}'),     // Arabic letter mark (bidi)
     ('\u{115f}', '\u{1160}'),   // Hangul fillers
     ('\u{17b4}', '\u{17b5}'),   // Khmer inherent vowels
-    ('\u{180b}', '\u{180f}'),   // Mongolian variation selectors, vowel separator
+    ('\u{180b}', '\u{180f}'),   // Mongolian variation selectors, vowel separator; see `context`
     ('\u{200b}', '\u{200f}'),   // zero-width space and joiners, see `context`; bidi marks
     ('\u{2028}', '\u{202e}'),   // line and paragraph separator, bidi embeddings and overrides
     ('\u{2060}', '\u{206f}'), // word joiner, invisible operators, bidi isolates, deprecated controls
@@ -43,7 +45,7 @@ const HIDDEN: &[(char, char)] = &[
     ('\u{13430}', '\u{1343f}'), // Egyptian format controls
     ('\u{1bca0}', '\u{1bca3}'), // shorthand format controls
     ('\u{1d173}', '\u{1d17a}'), // musical format controls
-    ('\u{e0000}', '\u{e0fff}'), // tags, variation selectors supplement, reserved ignorables
+    ('\u{e0000}', '\u{e0fff}'), // tags, variation selectors supplement, see `context`; reserved ignorables
 ];
 
 /// Escapes lossy UTF-8 for one line: controls as `\n`, `\t`, `\r`, others as `\u{202e}`, and bytes
@@ -65,7 +67,7 @@ pub fn line(bytes: &[u8], max: usize) -> Cow<'_, str> {
     for chunk in shown.utf8_chunks() {
         let mut rest = chunk.valid().chars();
         while let Some(c) = rest.next() {
-            if context.shows(c, rest.clone().next()) {
+            if context.shows(c, &rest) {
                 out.push(c);
             } else {
                 escape(c, &mut out);
@@ -94,7 +96,7 @@ pub fn is_clean(text: &str) -> bool {
     let mut context = Context::default();
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
-        if !context.shows(c, rest.clone().next()) {
+        if !context.shows(c, &rest) {
             return false;
         }
     }
@@ -138,7 +140,9 @@ fn cut(bytes: &[u8], max: usize) -> usize {
         .unwrap_or(max)
 }
 
-fn is_hidden(c: char) -> bool {
+/// Returns true for a character that is invisible or changes the display of others, in every context.
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
     // The last two code points of every plane are noncharacters.
     let noncharacter = u32::from(c) & 0xfffe == 0xfffe;
     let after = HIDDEN.partition_point(|(first, _)| *first <= c);
@@ -285,7 +289,7 @@ mod tests {
     fn every_hidden_character_is_escaped_among_letters_and_at_the_end() {
         for c in (0..=0x0010_ffff).filter_map(char::from_u32) {
             let text = format!("a{c}b\u{2764}{c}");
-            if is_hidden(c) && c != '\u{fe0f}' {
+            if is_hidden(c) && !matches!(c, '\u{fe0e}' | '\u{fe0f}') {
                 assert!(!line(text.as_bytes(), 100).contains(c), "{c:?}");
             } else if c.width() != Some(0) {
                 assert_eq!(line(text.as_bytes(), 100), text);
@@ -327,11 +331,38 @@ mod tests {
             any::<char>().prop_map(|c| c.to_string().into_bytes()),
             proptest::sample::select(HIDDEN).prop_map(|(first, _)| first.to_string().into_bytes()),
             proptest::sample::select(vec![
-                "\u{200c}", "\u{200d}", "\u{fe0f}", "\u{20e3}", "\u{94d}"
+                "\u{200b}", "\u{200c}", "\u{200d}", "\u{fe0f}", "\u{20e3}", "\u{94d}", "\u{9cd}",
+                "\u{17ca}", "\u{d41}", "\u{5b4}",
             ])
             .prop_map(|text| text.as_bytes().to_vec()),
-            proptest::sample::select(vec!["\u{1f469}", "\u{2764}", "1", "\u{915}", "\u{645}"])
-                .prop_map(|text| text.as_bytes().to_vec()),
+            proptest::sample::select(vec![
+                "\u{1f469}",
+                "\u{2764}",
+                "1",
+                "a",
+                "\u{915}",
+                "\u{645}",
+                "\u{9b0}",
+                "\u{9af}",
+                "\u{d15}",
+                "\u{1780}",
+                "\u{e01}",
+                "\u{1820}",
+                "\u{5d0}",
+                "\u{845b}",
+                "\u{647}",
+            ])
+            .prop_map(|text| text.as_bytes().to_vec()),
+            proptest::sample::select(vec![
+                "\u{180b}",
+                "\u{180e}",
+                "\u{34f}",
+                "\u{e0100}",
+                "\u{fe00}",
+                "\u{fe0e}",
+                "\u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f}",
+            ])
+            .prop_map(|text| text.as_bytes().to_vec()),
             (0x300_u32..0x370)
                 .prop_map(|code| { char::from_u32(code).unwrap().to_string().into_bytes() }),
             any::<u8>().prop_map(|byte| vec![byte]),
@@ -346,8 +377,9 @@ mod tests {
             (' '..='~').flat_map(|first| (' '..='~').map(move |next| (first, next)))
         {
             let mut context = Context::default();
+            let text = next.to_string();
             assert!(
-                context.shows(first, Some(next)) && context.shows(next, None),
+                context.shows(first, &text.chars()) && context.shows(next, &"".chars()),
                 "{first}{next}"
             );
         }
@@ -374,15 +406,36 @@ mod tests {
         #[test]
         fn joiners_are_bounded_and_never_at_an_end(bytes in hostile()) {
             let shown = line(&bytes, usize::MAX);
-            let joiner = |c: char| matches!(c, '\u{200c}' | '\u{200d}');
+            let joiner = |c: char| matches!(c, '\u{200b}'..='\u{200d}');
             prop_assert!(!shown.starts_with(joiner));
-            let after_virama = shown.ends_with("\u{94d}\u{200d}");
-            let ends = shown.ends_with('\u{200d}');
-            prop_assert!(after_virama || !ends);
-            let pairs = ["\u{200c}\u{200c}", "\u{200c}\u{200d}", "\u{200d}\u{200c}", "\u{200d}\u{200d}"];
-            prop_assert!(!pairs.iter().any(|pair| shown.contains(pair)));
+            let before = shown.trim_end_matches(joiner);
+            let after_virama = before.ends_with(scripts::is_virama);
+            prop_assert!(after_virama || before == shown);
+            let is_pair = |(one, other)| joiner(one) && joiner(other);
+            prop_assert!(!shown.chars().zip(shown.chars().skip(1)).any(is_pair));
             let emoji = "\u{1f469}\u{200d}".repeat(MAX_JOINERS as usize + 1);
             prop_assert!(!shown.contains(&emoji));
+        }
+
+        #[test]
+        fn nothing_hidden_is_shown_beside_latin_letters_and_no_text_is_in_it(bytes in hostile()) {
+            let shown = line(&bytes, usize::MAX);
+            let all: Vec<char> = shown.chars().collect();
+            for (at, c) in all.iter().enumerate().filter(|(_, c)| is_hidden(**c)) {
+                prop_assert!(at > 0, "{shown:?}");
+                let is_keycap = matches!(c, '\u{fe0e}' | '\u{fe0f}') && all.get(at + 1) == Some(&'\u{20e3}');
+                prop_assert!(!all[at - 1].is_ascii() || is_keycap, "{shown:?}");
+                let is_latin = |c: &char| c.is_ascii_alphanumeric();
+                let may_end_word = !matches!(c, '\u{200b}'..='\u{200d}' | '\u{180e}' | '\u{34f}')
+                    || scripts::is_virama(all[at - 1]);
+                prop_assert!(may_end_word || !all.get(at + 1).is_some_and(is_latin), "{shown:?}");
+            }
+            // At most one hidden character for one that is seen, but for the tags of a flag.
+            let tags = |c: &char| matches!(c, '\u{e0020}'..='\u{e007f}');
+            let hidden = all.iter().filter(|c| is_hidden(**c) && !tags(c)).count();
+            prop_assert!(hidden <= all.len() - hidden, "{shown:?}");
+            let flags = shown.matches('\u{1f3f4}').count();
+            prop_assert!(all.iter().filter(|c| tags(c)).count() <= 6 * flags, "{shown:?}");
         }
 
         #[test]

@@ -12,7 +12,13 @@ fuzz_target!(|input: (u16, &[u8])| {
     assert!(line.len() <= 6 * max + 32);
     assert!(escape::is_clean(&line), "{line:?}");
     assert!(!line.contains(char::is_control));
-    assert!(!line.starts_with(['\u{200c}', '\u{200d}', '\u{fe0f}']), "{line:?}");
+    assert!(!line.starts_with(escape::is_hidden), "{line:?}");
+    let is_joiner = |c: char| matches!(c, '\u{200b}'..='\u{200d}');
+    for (one, other) in line.chars().zip(line.chars().skip(1)) {
+        let is_letter = one.is_ascii_alphabetic();
+        assert!(!(escape::is_hidden(other) && is_letter), "{line:?}");
+        assert!(!(is_joiner(one) && is_joiner(other)), "{line:?}");
+    }
     let shown = escape::message(bytes, max);
     let inner = shown.strip_prefix('\u{2068}');
     let inner = inner.and_then(|shown| shown.strip_suffix('\u{2069}'));
