@@ -69,10 +69,12 @@ impl Chat {
         let members = self.members.iter().enumerate();
         let mut meant = members.filter(|(_, member)| is_meant(member));
         let Some((index, _)) = meant.next() else {
-            return Err(format!(
-                "nobody here is named \"{}\"",
-                beginning(to, MEMBER_NAME)
-            ));
+            let is_in = |member: &&Member| {
+                let its_room = member.room.as_ref().map(RoomName::as_str);
+                room.is_none() || room == its_room
+            };
+            let there = self.members.iter().filter(is_in);
+            return Err(refusal(to, there.map(|member| &member.name[..])));
         };
         if meant.next().is_some() {
             return Err(format!(
@@ -94,23 +96,64 @@ impl Chat {
 
     /// Returns the refusal of a name that no member of a room has, with the one that may be meant.
     fn nobody(&self, room: Option<&RoomName>, to: &str) -> String {
-        let to = beginning(to, MEMBER_NAME);
-        let mut meant = self.members.iter().filter(|member| {
-            let rest = member.name.strip_prefix(to);
-            member.room.as_ref() == room && rest.is_some_and(|rest| rest.starts_with(['(', '#']))
-        });
-        match (meant.next(), meant.next()) {
-            (Some(member), None) if !to.is_empty() => {
-                format!(
-                    "nobody here is named \"{to}\"; did you mean \"{}\"?",
-                    member.name
-                )
-            }
-            (Some(_) | None, _) => format!("nobody here is named \"{to}\""),
+        let members = self.members.iter();
+        let there = members.filter(|member| member.room.as_ref() == room);
+        let names = there.map(|member| &member.name[..]);
+        refusal(to, names.chain([&self.name[..]]))
+    }
+}
+
+/// Returns the refusal of a name that is not among `names`, with the only one of them that differs from it in the case of
+/// letters, or goes on with the name of a key or the number of a session.
+fn refusal<'a>(to: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let to = beginning(to, MEMBER_NAME);
+    let wanted = to.to_lowercase();
+    let is_near = |name: &&str| {
+        let name = name.to_lowercase();
+        let rest = name.strip_prefix(&wanted);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['(', '#']))
+    };
+    let mut near: Vec<_> = names.filter(is_near).collect();
+    // The same letters are nearer than others.
+    if near.iter().any(|name| name.starts_with(to)) {
+        near.retain(|name| name.starts_with(to));
+    }
+    match near[..] {
+        [name] if !to.is_empty() => {
+            format!("nobody here is named \"{to}\"; did you mean \"{name}\"?")
         }
+        _ => format!("nobody here is named \"{to}\""),
     }
 }
 
 fn does_not_show(to: &str) -> String {
     format!("the program of \"{to}\" does not show private messages")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_nobody_has_is_answered_with_the_only_one_that_is_near() {
+        let members = ["hall", "bob", "Zoe(ann)", "zed", "zed#2", "MAX", "max(ann)"];
+        let suggested = |to: &str| {
+            let words = refusal(to, members.into_iter());
+            let name = words.split_once("; did you mean ");
+            name.map(|(_, name)| name.to_owned())
+        };
+        for (to, name) in [
+            ("BOB", "\"bob\"?"),
+            ("Hall", "\"hall\"?"),
+            ("zoe", "\"Zoe(ann)\"?"),
+            ("Zoe", "\"Zoe(ann)\"?"),
+            ("ZOE(Ann)", "\"Zoe(ann)\"?"),
+            ("max", "\"max(ann)\"?"),
+        ] {
+            assert_eq!(suggested(to).as_deref(), Some(name), "{to}");
+        }
+        for to in ["bo", "bobby", "", "ZED", "Max", "b\u{1b}"] {
+            assert_eq!(suggested(to), None, "{to}");
+        }
+    }
 }

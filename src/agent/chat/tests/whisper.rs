@@ -130,7 +130,8 @@ fn a_private_message_to_nobody_is_refused_with_the_name_and_passed_to_nobody() {
     scene.heard(1);
     scene.shown();
     scene.whispers(1, 11, "Bob", "x");
-    assert_eq!(scene.refusal(1), "nobody here is named \"Bob\"");
+    let near = "nobody here is named \"Bob\"; did you mean \"bob\"?";
+    assert_eq!(scene.refusal(1), near);
     scene.whispers(3, 0, "ann", "x");
     scene.whispers(9, 0, "ann", "x");
     assert_eq!(scene.heard(1), []);
@@ -154,6 +155,8 @@ fn the_agents_user_sends_private_messages_to_a_name_and_actions_to_all() {
     assert_eq!([scene.heard(1), scene.heard(3)], [[], []]);
     let nobody = private(&mut scene, "bo").unwrap_err();
     assert_eq!(nobody, "nobody here is named \"bo\"");
+    let near = private(&mut scene, "ANN").unwrap_err();
+    assert_eq!(near, "nobody here is named \"ANN\"; did you mean \"ann\"?");
     let long = "x".repeat(CHAT_TEXT + 1);
     let refused = scene
         .chat
