@@ -6,7 +6,6 @@ use std::env;
 use std::io::{self, Write as _};
 use std::time::Instant;
 
-use crossbeam_channel::Sender;
 use rustix::termios::isatty;
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
@@ -101,8 +100,12 @@ pub fn open_editor(
     Ok((editor, printer))
 }
 
-/// Reads lines until the end of input, an interruption or an error.
-pub fn read_prompt(editor: &mut LineEditor, activity: &Activity, typed: &Sender<Typed>) {
+/// Reads lines until the end of input, an interruption or an error, or until `send` returns false.
+pub fn read_prompt(
+    editor: &mut LineEditor,
+    activity: &Activity,
+    mut send: impl FnMut(Typed) -> bool,
+) {
     loop {
         for next in editor.read(activity).0 {
             let last = !matches!(
@@ -113,7 +116,7 @@ pub fn read_prompt(editor: &mut LineEditor, activity: &Activity, typed: &Sender<
                     | Typed::Discarded
                     | Typed::Refused
             );
-            if typed.send(next).is_err() || last {
+            if !send(next) || last {
                 return;
             }
         }

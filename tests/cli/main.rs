@@ -19,6 +19,7 @@ mod chat_flood;
 mod chat_history;
 mod chat_panes;
 mod chat_paste;
+mod chat_piped;
 mod chat_plain_prompt;
 mod chat_private;
 mod chat_prompt;

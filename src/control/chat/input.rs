@@ -4,9 +4,11 @@
 
 use std::time::Instant;
 
+use crossbeam_channel::RecvError;
 use signal_hook::consts::SIGINT;
 
 use super::ChatLoop;
+use super::input_position::Input;
 use crate::control::chat_client::Kind;
 use crate::control::signals;
 use crate::message::limits::{CHAT_TEXT, MEMBER_NAME};
@@ -14,8 +16,13 @@ use crate::prompt::command::{Command, Typed};
 use crate::prompt::paste::Decision;
 
 impl ChatLoop<'_> {
-    /// Handles input as it arrives.
-    pub(super) fn on_input(&mut self, typed: Typed) {
+    /// Handles what the channel of input has received.
+    pub(super) fn on_received(&mut self, input: Result<Input, RecvError>) {
+        let typed = self.screen.taken(input);
+        self.on_input(typed);
+    }
+
+    fn on_input(&mut self, typed: Typed) {
         let decision = self.paste.push(Instant::now(), typed);
         self.on_decision(decision);
     }

@@ -11,7 +11,9 @@ mod bot;
 mod delivery;
 mod exec;
 mod input;
+mod input_position;
 mod news;
+mod piped_lines;
 mod plain;
 mod screen;
 
@@ -37,7 +39,6 @@ use crate::message::limits::{CHAT_TEXT, NAME};
 use crate::message::status::INTERRUPTED;
 use crate::message::{RequestId, RoomName};
 use crate::net::{self, Event};
-use crate::prompt::command::Typed;
 use crate::prompt::completion::Members;
 use crate::prompt::editor::{self, PromptOptions};
 use crate::prompt::line_history::LineHistory;
@@ -229,7 +230,7 @@ impl ChatLoop<'_> {
                     }
                     Err(_) => break End::Lost,
                 },
-                recv(typed) -> typed => self.on_input(typed.unwrap_or(Typed::Leave)),
+                recv(typed) -> input => self.on_received(input),
                 recv(pasted) -> _ => self.on_paste_complete(),
                 recv(ticks) -> _ => self.on_tick(),
                 recv(checks) -> _ => self.screen.take_back(),
@@ -357,7 +358,8 @@ impl ChatLoop<'_> {
     }
 
     /// Names the messages that were not delivered. Returns the exit status.
-    fn report(self, end: &End) -> u8 {
+    fn report(mut self, end: &End) -> u8 {
+        let unread = self.screen.unread();
         // Ends the prompt first: lines printed above it may be lost with it.
         drop(self.screen);
         let mut stderr = io::stderr().lock();
@@ -370,6 +372,9 @@ impl ChatLoop<'_> {
             failed = true;
             let _ = writeln!(stderr, "* {}", undelivered(&text, "not sent"));
         }
+        if let Some(words) = &unread {
+            let _ = writeln!(stderr, "* {words}");
+        }
         if !end.is_clean() {
             failed = true;
             let _ = writeln!(stderr, "udpctl: {}: {end}", self.label);
@@ -380,6 +385,7 @@ impl ChatLoop<'_> {
         }
         // Of an agent that never answered, nobody expects a receipt.
         let is_failure = failed && self.chat.is_contacted();
+        let failed = failed || unread.is_some();
         match (self.interrupted && end.is_clean() && !is_failure, failed) {
             (true, _) => INTERRUPTED,
             (false, true) => FAILED,

@@ -99,6 +99,12 @@ pub fn chat_plain(client: &Client, paths: Vec<Path>, options: &PlainOptions<'_>)
         status: DELIVERED,
     };
     let deadline = chat.run(options);
+    if let Some(words) = chat.screen.unread() {
+        chat.screen.note(&words);
+        if chat.status == DELIVERED {
+            chat.status = FAILED;
+        }
+    }
     chat.screen.finish(options.signals, deadline);
     Ok(chat.status)
 }
@@ -164,8 +170,9 @@ impl PlainChat<'_> {
                     self.status = FAILED;
                     return None;
                 },
-                recv(typed) -> next => {
-                    let decision = self.paste.push(Instant::now(), next.unwrap_or(Typed::Leave));
+                recv(typed) -> input => {
+                    let next = self.screen.taken(input);
+                    let decision = self.paste.push(Instant::now(), next);
                     self.on_decision(decision);
                 }
                 recv(pasted) -> _ => {

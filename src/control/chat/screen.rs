@@ -3,18 +3,20 @@
 //! Not the content of the messages. Invariant: however the chat ends, the terminal has the mode that it had before.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, at, bounded, never, select};
+use crossbeam_channel::{Receiver, RecvError, Sender, TrySendError, at, bounded, never, select};
 use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::OptionalActions;
 use signal_hook::consts::{SIGCONT, SIGTSTP};
 
 use super::above_prompt::{AbovePrompt, Shown};
+use super::input_position::{Input, InputPosition};
+use super::piped_lines::read_lines;
 use crate::control::limits;
 use crate::escape;
-use crate::message::limits::{CHAT_TEXT, NAME};
+use crate::message::limits::NAME;
 use crate::prompt::activity::Activity;
 use crate::prompt::command::{self, Typed};
 use crate::prompt::editing_mode::{EditingMode, SuspendKey};
@@ -35,8 +37,9 @@ pub(super) struct Screen {
     output_gone: bool,
     /// Receives when the thread has taken a line; disconnected when it has ended.
     pub(super) shown: Receiver<()>,
-    /// Channel of input.
-    pub(super) typed: Receiver<Typed>,
+    /// Channel of input. Pass on what it receives to [`taken`](Self::taken).
+    pub(super) typed: Receiver<Input>,
+    position: InputPosition,
     /// Time of the next call of [`take_back`](Self::take_back), if it is wanted.
     next_check: Option<Instant>,
 }
@@ -75,7 +78,8 @@ impl Screen {
         let screen = Self::new(Some(held), lines, shown, typed);
         relay.start()?;
         spawn("input", move || {
-            editor::read_prompt(&mut editor, &activity, &sender);
+            let send = |typed| sender.send(Input { typed, line: 0 }).is_ok();
+            editor::read_prompt(&mut editor, &activity, send);
         })?;
         Ok(screen)
     }
@@ -84,9 +88,10 @@ impl Screen {
         prompt: Option<Prompt>,
         lines: Sender<Shown>,
         shown: Receiver<()>,
-        typed: Receiver<Typed>,
+        typed: Receiver<Input>,
     ) -> Self {
         Self {
+            position: InputPosition::new(prompt.is_some()),
             prompt,
             lines: Some(lines),
             waiting: VecDeque::new(),
@@ -120,6 +125,16 @@ impl Screen {
             self.waiting.push_back(Shown::Status(format!("* {line}\n")));
             let _ = self.flush();
         }
+    }
+
+    /// Takes what the channel of input has received.
+    pub(super) fn taken(&mut self, input: Result<Input, RecvError>) -> Typed {
+        self.position.taken(input)
+    }
+
+    /// Returns words for input of a pipe that was not taken, unless there is none.
+    pub(super) fn unread(&mut self) -> Option<String> {
+        self.position.unread(&self.typed, self.output_gone)
     }
 
     /// Marks a line of the user as delivered. Only at a prompt.
@@ -341,42 +356,5 @@ fn write_line(line: Shown) -> io::Result<()> {
             Ok(())
         }
         Shown::Status(_) | Shown::Delivered { .. } | Shown::Redraw => Ok(()),
-    }
-}
-
-/// Reads lines. Of a line that is longer than a message, only as much is kept as shows that. Those of a person may be commands.
-fn read_lines(typed: &Sender<Typed>) {
-    let mut stdin = io::stdin().lock();
-    let is_person = stdin.is_terminal();
-    loop {
-        let mut line = Vec::new();
-        let most = CHAT_TEXT as u64 + 2;
-        let read = stdin.by_ref().take(most).read_until(b'\n', &mut line);
-        let next = match read {
-            Ok(0) => Typed::End,
-            Ok(_) => {
-                if line.last() != Some(&b'\n') && line.len() as u64 == most {
-                    let _ = stdin.skip_until(b'\n');
-                }
-                let line = line.strip_suffix(b"\n").unwrap_or(&line);
-                match line.strip_suffix(b"\r").unwrap_or(line) {
-                    b"" => continue,
-                    b"quit" | b"/quit" => Typed::Leave,
-                    line => {
-                        let line = String::from_utf8_lossy(line).into_owned();
-                        if is_person {
-                            command::parse(&line).unwrap_or(Typed::Line(line))
-                        } else {
-                            Typed::Line(line)
-                        }
-                    }
-                }
-            }
-            Err(error) => Typed::Failed(error.to_string()),
-        };
-        let last = !matches!(next, Typed::Line(_) | Typed::Command(_) | Typed::Unknown(_));
-        if typed.send(next).is_err() || last {
-            return;
-        }
     }
 }
