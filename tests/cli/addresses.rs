@@ -206,3 +206,34 @@ fn plain_text_goes_to_the_one_of_two_addresses_that_is_open() {
         assert!(status.success(), "{stderr}");
     }
 }
+
+#[test]
+fn plain_text_of_a_chat_that_no_address_takes_is_named_with_all_of_them() {
+    if !is_possible() {
+        return;
+    }
+    let user = User::new();
+    let port = port_to_keep();
+    let twin = format!("twin:{port}");
+    let refused = "nothing listens there (port unreachable)";
+    let one = format!("127.0.0.1:{port}: {refused}");
+    let other = format!("[::1]:{port}: {refused}");
+    let many: Vec<_> = (1..=40).map(|number| format!("{number}\n")).collect();
+    for (input, named) in [("hello\x1b\n", "hello\\u{1b}"), (&many.concat(), "from: 1")] {
+        let chat = Test::new(udpctl(&user, &["chat", "--plain", &twin]));
+        let outcome = chat.stdin(input).outcome();
+        let notes: Vec<_> = outcome.stderr.lines().collect();
+        assert_eq!(outcome.status, 255, "{notes:?}");
+        assert!(
+            notes.iter().any(|note| note.contains(named)),
+            "{named}: {notes:?}"
+        );
+        let is_of_all = |note: &&str| {
+            note.starts_with("* not delivered (")
+                && note.contains(&one)
+                && note.contains(&other)
+                && note.contains(", ")
+        };
+        assert!(notes.iter().any(is_of_all), "{notes:?}");
+    }
+}

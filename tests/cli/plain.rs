@@ -81,7 +81,7 @@ fn a_closed_port_is_named_and_plain_text_to_it_fails() {
     }
     user.udpctl(["chat", "--plain", &closed.to_string()])
         .stdin("hello\n")
-        .stderr(format!("* not delivered: {closed}: {refused}\n"))
+        .stderr(format!("* not delivered ({closed}: {refused}): hello\n"))
         .status(255)
         .run();
     // The other target gets it all the same.

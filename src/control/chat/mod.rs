@@ -16,6 +16,7 @@ mod news;
 mod piped_lines;
 mod plain;
 mod screen;
+mod unheard;
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;

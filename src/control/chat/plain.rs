@@ -1,7 +1,7 @@
 //! `udpctl chat --plain`: datagrams of plain text, to netcat, a script, or an agent.
 //!
 //! Without encryption, authentication and receipts. Invariants: every line that was received is marked as unverified; a
-//! report that a line was not delivered is shown and changes the exit status.
+//! report that a line was not delivered is shown with that line and every address, and changes the exit status.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,7 +14,8 @@ use crossbeam_channel::{Receiver, after, at, never, select};
 use signal_hook::consts::{SIGCONT, SIGINT};
 
 use super::screen::Screen;
-use super::{DELIVERED, FAILED};
+use super::unheard::Unheard;
+use super::{DELIVERED, FAILED, undelivered};
 use crate::control::client::Client;
 use crate::control::contact::refusal_words;
 use crate::control::{limits, signals};
@@ -95,7 +96,8 @@ pub fn chat_plain(client: &Client, paths: Vec<Path>, options: &PlainOptions<'_>)
         path: paths[0],
         further: paths.into_iter().skip(1).collect(),
         is_heard: false,
-        unheard: VecDeque::new(),
+        refused: Vec::new(),
+        unheard: Unheard::default(),
         status: DELIVERED,
     };
     let deadline = chat.run(options);
@@ -121,8 +123,10 @@ struct PlainChat<'a> {
     further: VecDeque<Path>,
     /// True once a datagram of the peer has arrived.
     is_heard: bool,
-    /// Last lines that were sent while nothing was heard.
-    unheard: VecDeque<String>,
+    /// Addresses that were refused since the last line was named, each with the reason in words.
+    refused: Vec<String>,
+    /// Lines that were sent since something was heard or not delivered.
+    unheard: Unheard,
     status: u8,
 }
 
@@ -288,12 +292,7 @@ impl PlainChat<'_> {
             return;
         }
         self.send(&text);
-        if !self.is_heard && !self.further.is_empty() {
-            if self.unheard.len() >= limits::TYPED_LINES {
-                self.unheard.pop_front();
-            }
-            self.unheard.push_back(text);
-        }
+        self.unheard.push(text);
     }
 
     fn send(&self, text: &str) {
@@ -335,20 +334,32 @@ impl PlainChat<'_> {
             // About an address that was tried before.
             return;
         }
-        let words = refusal_words(address, refusal);
+        let words = format!("{address}: {}", refusal_words(address, refusal));
         let next = self.further.pop_front().filter(|_| !self.is_heard);
+        if let (Some(next), true) = (next, self.screen.is_terminal()) {
+            let using = format!("{words}; using {}", next.remote);
+            self.screen.note(&using);
+        }
+        self.refused.push(words);
+        // The next address gets the lines that are kept.
+        let lost = match next {
+            Some(_) => self.unheard.take_excess(),
+            None => self.unheard.take_all(),
+        };
+        if let Some(lost) = &lost {
+            let reason = self.refused.join(", ");
+            self.screen.note(&undelivered(lost, &reason));
+        }
         let Some(next) = next else {
-            self.screen
-                .note(&format!("not delivered: {address}: {words}"));
             self.status = FAILED;
+            self.refused.clear();
             return;
         };
-        if self.screen.is_terminal() {
-            self.screen
-                .note(&format!("{address}: {words}; using {}", next.remote));
+        if lost.is_some() {
+            self.status = FAILED;
         }
         self.path = next;
-        for text in &self.unheard {
+        for text in self.unheard.kept() {
             self.send(text);
         }
     }
