@@ -12,6 +12,7 @@ use rustyline::history::MemHistory;
 use rustyline::{ColorMode, CompletionType, Config, Editor, ExternalPrinter};
 
 use super::activity::{Activity, Question};
+use super::behind;
 use super::command::{self, Typed};
 use super::completion::{Members, PromptHelper};
 use super::input_relay::Gate;
@@ -107,7 +108,8 @@ pub fn read_prompt(
     mut send: impl FnMut(Typed) -> bool,
 ) {
     loop {
-        for next in editor.read(activity).0 {
+        let mut read = editor.read(activity).0.into_iter();
+        while let Some(next) = read.next() {
             let last = !matches!(
                 next,
                 Typed::Line(_)
@@ -116,6 +118,12 @@ pub fn read_prompt(
                     | Typed::Discarded
                     | Typed::Refused
             );
+            if next == Typed::Leave {
+                let behind = read.len() + behind::count(&editor.keys.take_behind());
+                if let Some(words) = behind::words(behind) {
+                    note(&words);
+                }
+            }
             if !send(next) || last {
                 return;
             }

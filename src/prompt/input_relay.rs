@@ -199,6 +199,17 @@ impl Gate {
         self.0.passing().take_aside()
     }
 
+    /// Takes what was typed behind the line that leaves, also what waits in the terminal, a bounded part of it. Call it when the
+    /// editor reads nothing more.
+    pub fn take_behind(&self) -> Vec<u8> {
+        let mut passing = self.0.await_read();
+        let mut keys = passing.take(&self.0.unread_keys());
+        if self.0.has_terminal() && !passing.is_reading {
+            keys.extend(read_waiting());
+        }
+        keys
+    }
+
     /// Ends the thread. Returns the keys that were read and that the line editor has not handled, in their order. Call it
     /// when the editor reads nothing more.
     pub fn take_keys(&self) -> Vec<u8> {

@@ -5,6 +5,7 @@
 //! for `udpctl` and the agent.
 
 pub mod activity;
+pub mod behind;
 pub mod command;
 pub mod completion;
 pub mod editing_mode;

@@ -125,3 +125,20 @@ fn a_window_that_is_closed_ends_a_chat_that_gets_no_signal() {
     here.close();
     here.wait();
 }
+
+#[test]
+fn lines_that_are_pasted_behind_quit_are_counted_and_not_sent() {
+    let user = User::new();
+    for (behind, note) in [
+        ("two\r\rthree", "* 2 lines behind /quit are not sent"),
+        ("two\r", "* 1 line behind /quit is not sent"),
+    ] {
+        let (mut here, peer) = at_a_prompt(&user);
+        here.type_in(&format!("one\r/quit\r{behind}"));
+        hears(&peer, "one\n");
+        here.shows(note);
+        assert_eq!(here.wait(), Some(0));
+        peer.set_nonblocking(true).unwrap();
+        assert!(peer.recv(&mut [0; 100]).is_err(), "nothing else is sent");
+    }
+}

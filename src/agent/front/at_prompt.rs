@@ -94,7 +94,7 @@ impl Thread {
         if self.is_ending {
             return;
         }
-        let Some(mut prompt) = self.prompt.take() else {
+        let Some(mut prompt) = self.prompt.take_if(|prompt| !prompt.has_left) else {
             return;
         };
         if prompt.is_overwritten()
@@ -130,9 +130,13 @@ impl Thread {
                 Meaning::Chat => self.take_input(&mut prompt, typed),
             }
             self.on_ready(now, &mut prompt);
-            prompt.proceed();
+            if !prompt.has_left {
+                prompt.proceed();
+            }
         }
-        if prompt.deadline().is_some_and(|at| at <= Moment::now()) {
+        let is_due = prompt.deadline().is_some_and(|at| at <= Moment::now());
+        // Lines that were handed over may be ready from the beginning.
+        if !prompt.has_left && (is_due || !prompt.paste.has_room()) {
             let decision = prompt.paste.on_deadline(Moment::now());
             self.on_decision(&prompt, decision);
             self.on_ready(now, &mut prompt);
@@ -168,47 +172,11 @@ impl Thread {
             None => {}
             // The question is open: the supervisor counts.
             Some(_) if prompt.is_asked() => {}
-            Some(Effect::Leave) => self.quit(prompt),
+            Some(Effect::Leave) => {
+                self.quit(prompt);
+            }
             Some(Effect::Discarded) => self.service.processes().send(&ToSupervisor::Discarded),
         }
-    }
-
-    /// Processes lines that were typed before the end and not processed yet.
-    pub(super) fn take_last_lines_of_prompt(&mut self, now: Instant) {
-        let Some(mut prompt) = self.prompt.take() else {
-            return;
-        };
-        // An answer to the question is no message.
-        let is_asked = prompt.is_asked();
-        let input = prompt
-            .take()
-            .filter(|input| input.shown.is_none() && !is_asked);
-        for typed in input.into_iter().flat_map(|input| input.typed) {
-            prompt.paste.push(Moment::now(), typed);
-        }
-        // As at the end of input: a few lines are sent, and many that nobody agreed to are not.
-        let decision = prompt.paste.push(Moment::now(), Typed::Leave);
-        self.on_decision(&prompt, decision);
-        while let Some(typed) = prompt.paste.next() {
-            match typed {
-                Typed::Line(line) => self.say(now, &line),
-                Typed::Command(Command::Me(text)) if !text.is_empty() => self.act(now, &text),
-                Typed::Command(Command::Msg { to, text }) => self.whisper(&to, &text),
-                Typed::Command(Command::Exec(_)) => {
-                    self.note("/exec: not run, as the agent ends".into());
-                }
-                Typed::Command(_)
-                | Typed::Unknown(_)
-                | Typed::Leave
-                | Typed::End
-                | Typed::Interrupted
-                | Typed::Discarded
-                | Typed::Refused
-                | Typed::Failed(_) => {}
-            }
-        }
-        // The terminal is restored when the last lines are shown.
-        self.prompt = Some(prompt);
     }
 
     pub(super) fn on_decision(&self, prompt: &Prompt, decision: Decision) {
@@ -222,7 +190,9 @@ impl Thread {
 
     /// Carries out what is ready.
     fn on_ready(&mut self, now: Instant, prompt: &mut Prompt) {
-        while let Some(typed) = prompt.paste.next() {
+        while !prompt.has_left
+            && let Some(typed) = prompt.paste.next()
+        {
             match typed {
                 Typed::Line(line) => self.say(now, &line),
                 Typed::Command(Command::Me(text)) if text.is_empty() => {
@@ -241,13 +211,13 @@ impl Thread {
                     let hint = command::hint(&command);
                     self.note(format!("{command} is no command; {hint}"));
                 }
-                Typed::Leave | Typed::End => self.quit(prompt),
+                Typed::Leave | Typed::End => prompt.has_left = self.quit(prompt),
                 Typed::Interrupted | Typed::Discarded | Typed::Refused | Typed::Failed(_) => {}
             }
         }
     }
 
-    fn say(&mut self, now: Instant, line: &str) {
+    pub(super) fn say(&mut self, now: Instant, line: &str) {
         if line.len() > CHAT_TEXT {
             return self.note(format!("not sent: a message has at most {CHAT_TEXT} bytes"));
         }
@@ -255,7 +225,7 @@ impl Thread {
         chat.on_typed(now, line, outbox);
     }
 
-    fn act(&mut self, now: Instant, text: &str) {
+    pub(super) fn act(&mut self, now: Instant, text: &str) {
         if text.len() > CHAT_TEXT {
             return self.note(format!("not sent: a message has at most {CHAT_TEXT} bytes"));
         }
@@ -263,7 +233,7 @@ impl Thread {
         chat.on_typed_action(now, text, outbox);
     }
 
-    fn whisper(&mut self, to: &str, text: &str) {
+    pub(super) fn whisper(&mut self, to: &str, text: &str) {
         // As `/who` shows the members of rooms.
         let (room, to, text) = match to.strip_prefix('#') {
             Some(room) => {
@@ -323,14 +293,16 @@ impl Thread {
         }
     }
 
-    /// Ends the agent, or asks first if commands would end with it.
-    fn quit(&mut self, prompt: &mut Prompt) {
+    /// Ends the agent, or asks first if commands would end with it. Returns true if the agent ends.
+    fn quit(&mut self, prompt: &mut Prompt) -> bool {
         let running = self.running();
         let Some(question) = self.question(prompt.asked()) else {
-            return self.service.processes().send(&ToSupervisor::ShutDown);
+            self.service.processes().send(&ToSupervisor::ShutDown);
+            return true;
         };
         self.note(question);
         prompt.ask(QUESTION, running);
+        false
     }
 
     /// Returns the commands that would end with the agent.
@@ -392,9 +364,12 @@ impl Thread {
     fn on_answer(&mut self, prompt: &mut Prompt, answer: Option<Answer>) -> bool {
         match answer {
             // Others have begun since.
-            Some(Answer::End) if !self.running().is_subset(prompt.asked()) => self.quit(prompt),
+            Some(Answer::End) if !self.running().is_subset(prompt.asked()) => {
+                prompt.has_left = self.quit(prompt);
+            }
             Some(Answer::End) => {
                 prompt.close_question();
+                prompt.has_left = true;
                 self.service.processes().send(&ToSupervisor::ShutDown);
             }
             Some(Answer::Leave) => {

@@ -59,6 +59,11 @@ impl Thread {
                     .into(),
             );
         }
+        if let Some(prompt) = &self.prompt {
+            for decision in &prompt.handed_over {
+                self.on_decision(prompt, *decision);
+            }
+        }
         if let Some(words) = self
             .prompt
             .as_ref()

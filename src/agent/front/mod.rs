@@ -14,6 +14,7 @@ mod busy;
 mod chat;
 mod hand_over;
 mod interruption;
+mod last_lines;
 mod limits;
 mod own_commands;
 mod policy;

@@ -34,7 +34,7 @@ use crate::prompt::editor::{LineEditor, PROMPT, PromptOptions, is_possible, open
 use crate::prompt::input_relay::{Gate, InputRelay};
 use crate::prompt::limits::{BACKGROUND, HISTORY_LINES};
 use crate::prompt::line_history::EarlierLines;
-use crate::prompt::paste::Paste;
+use crate::prompt::paste::{Decision, Paste};
 use crate::prompt::style::Style;
 use crate::prompt::unsent::Unsent;
 use crate::saved_mode;
@@ -151,10 +151,14 @@ impl Prepared {
             typed,
             is_reading: true,
             proceed,
+            has_left: false,
+            handed_over: Vec::new(),
         };
         for typed in self.unsent.typed() {
-            prompt.paste.push(Instant::now(), typed);
+            let decision = prompt.paste.push(Instant::now(), typed);
+            prompt.handed_over.push(decision);
         }
+        prompt.handed_over.retain(|one| *one != Decision::None);
         // What is typed next may be the answer to the question of the prompt before.
         prompt.paste.ask_about_many();
         if prompt.paste.question().is_some() {
@@ -236,6 +240,10 @@ pub struct Prompt {
     is_reading: bool,
     /// Lets the thread read the next line.
     proceed: Sender<()>,
+    /// True once the user has ended the agent at this prompt: nothing more is read or sent.
+    pub has_left: bool,
+    /// Decisions about lines of the prompt before that are not sent.
+    pub handed_over: Vec<Decision>,
 }
 
 impl Prompt {
@@ -284,6 +292,11 @@ impl Prompt {
             keys: if is_stalled { Vec::new() } else { keys },
         };
         (unsent, last)
+    }
+
+    /// Takes what was typed and not read. Call it after [`take_unsent`](Self::take_unsent).
+    pub fn take_behind(&self) -> Vec<u8> {
+        self.keys.take_behind()
     }
 
     /// Returns the question about running commands, if the user has not answered.

@@ -183,3 +183,19 @@ fn ctrl_c_at_the_prompt_of_an_agent_asks_once() {
     screen.prompt();
     here.is_restored();
 }
+
+#[test]
+#[ignore = "needs tmux"]
+fn lines_that_are_pasted_behind_quit_at_an_agent_are_counted_and_not_sent() {
+    let here = Here::new("--no-time");
+    let mut ann = here.member("ann", &[]);
+    let screen = &here.terminal;
+    screen.line("said");
+    ann.stdout_line(|line| line == "hall: said");
+    screen.tmux(&["set-buffer", "/help\n/quit\nbehind it\nand more\n"]);
+    screen.tmux(&["paste-buffer"]);
+    screen.shows("* 2 lines behind /quit are not sent");
+    screen.prompt();
+    here.is_restored();
+    assert!(!ann.stdout_seen().iter().any(|line| line.contains("behind")));
+}
