@@ -18,6 +18,7 @@ use super::context::{Context, Network, is_watched, note, note_of, print};
 use super::fleet::Count;
 use super::unanswered::Unanswered;
 use crate::control::chat_client::End;
+use crate::control::contact::no_answer;
 use crate::control::exec::summary::Fate;
 use crate::control::fleet::Share;
 use crate::control::host_resolver::resolve_all;
@@ -133,7 +134,7 @@ pub fn run(args: &SendArgs) -> Result<u8> {
         match delivered {
             Ok(_) => count.add(fate, &label),
             Err(end) => {
-                count.fail(fate, &label, &not_delivered(&end));
+                count.fail(fate, &label, &not_delivered(&words(&end, targets.len())));
                 if let End::Unreachable { is_refused, .. } = end {
                     unanswered = Some(is_refused);
                 }
@@ -209,6 +210,17 @@ fn send_plain(args: &SendArgs, targets: &[Target], text: &str) -> Result<u8> {
     plain_send::send_plain(&hosts, datagram.as_bytes(), args.reply_wait, answered)?;
     printed?;
     Ok(status)
+}
+
+/// Returns the end of one of several targets in words, without the likely reasons if it has not answered.
+fn words(end: &End, targets: usize) -> String {
+    match end {
+        End::Unreachable { note, .. } if targets > 1 => {
+            let note = note.as_ref().map(|note| format!(": {note}"));
+            format!("{}{}", no_answer(true), note.unwrap_or_default())
+        }
+        end => end.to_string(),
+    }
 }
 
 /// Returns the class under which a message is counted.
