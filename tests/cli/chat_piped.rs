@@ -95,3 +95,26 @@ fn input_that_may_follow_is_named_when_the_chat_is_interrupted() {
         agent.child.stdout_line(|line| line == "* ann(owner) left");
     }
 }
+
+#[test]
+fn a_message_that_is_empty_or_blank_is_refused_before_anything_is_sent() {
+    let user = User::new();
+    let mut agent = user.agent();
+    let target = agent.target();
+    for (text, input) in [
+        ("-", ""),
+        ("-", "\n"),
+        ("-", " \t\n"),
+        ("", ""),
+        (" \u{3000}", ""),
+    ] {
+        user.udpctl(["send", &target, "--", text])
+            .stdin(input)
+            .stderr("udpctl: the message is empty; nothing was sent\n")
+            .status(2)
+            .run();
+    }
+    user.udpctl(["send", &target, "--", "text"]).run();
+    let said = agent.child.stdout_line(|line| line.starts_with("owner: "));
+    assert_eq!(said, "owner: text");
+}

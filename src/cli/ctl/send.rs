@@ -98,6 +98,10 @@ pub fn run(args: &SendArgs) -> Result<u8> {
         return Ok(USAGE);
     }
     let text = text(args)?;
+    if !args.plain && text.trim().is_empty() {
+        note("udpctl: the message is empty; nothing was sent");
+        return Ok(USAGE);
+    }
     if args.plain {
         return send_plain(args, &targets, &text);
     }
