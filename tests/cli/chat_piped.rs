@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Child, User, shell_status};
+use crate::harness::{Agent, Child, User, eventually, port_to_keep, shell_status};
 
 /// Lines of a kilobyte, more than are in flight together, in the chat and in the pipe to it.
 fn many_lines() -> String {
@@ -94,6 +94,78 @@ fn input_that_may_follow_is_named_when_the_chat_is_interrupted() {
         assert_eq!(stderr, "* input behind line 3 was not read");
         agent.child.stdout_line(|line| line == "* ann(owner) left");
     }
+}
+
+/// Number of messages to each of three agents.
+const EACH: usize = 30;
+
+#[test]
+fn the_lines_of_a_pipe_arrive_each_once_although_the_agent_dies_and_comes_back() {
+    let user = User::new();
+    let target = format!("127.0.0.1:{}", port_to_keep());
+    let mut agent = Agent::start(&user, &["--bind", &target]);
+    let mut command = user.command("udpctl");
+    command.args(["chat", &target, "--contact-timeout", "4s"]);
+    let mut chat = Child::start(command);
+    let history = user.path("state/udpagent/chat");
+    let mut heard = Vec::new();
+    // At the last time, the input ends before the chat has joined again.
+    for round in 0..3 {
+        let lines = round * EACH..(round + 1) * EACH;
+        for number in lines.clone() {
+            chat.type_in(&format!("line {number}\n"));
+        }
+        if round > 0 {
+            agent = Agent::start(&user, &["--bind", &target]);
+        }
+        if round == 2 {
+            chat.close_stdin();
+        }
+        let last = format!(": line {}", lines.end - 1);
+        agent.child.stdout_line(|line| line.ends_with(&last));
+        let said = agent.child.stdout_seen().iter();
+        let said = said.filter_map(|line| line.split_once(": line "));
+        heard.extend(said.map(|(_, number)| number.parse::<usize>().unwrap()));
+        if round < 2 {
+            // A line whose receipt was lost is known to the next agent.
+            eventually("the last line is kept", || {
+                let kept = std::fs::read_to_string(&history).unwrap_or_default();
+                kept.contains(&last[2..])
+            });
+            agent.kill();
+        }
+    }
+    let (status, stderr) = chat.wait();
+    assert!(status.success(), "{stderr}");
+    assert_eq!(heard, (0..3 * EACH).collect::<Vec<_>>());
+    assert!(!stderr.contains("not delivered"), "{stderr}");
+}
+
+#[test]
+fn a_chat_whose_agent_does_not_come_back_after_the_end_of_the_input_names_what_is_not_delivered() {
+    let user = User::new();
+    let mut agent = user.agent();
+    let mut command = user.command("udpctl");
+    command.args(["chat", &agent.target(), "--contact-timeout", "1s"]);
+    let mut chat = Child::start(command);
+    chat.type_in("one\n");
+    agent.child.stdout_line(|line| line.ends_with(": one"));
+    agent.kill();
+    chat.type_in("two\nthree\n");
+    chat.close_stdin();
+    assert!(chat.ends_within(Duration::from_secs(60)));
+    let (status, stderr) = chat.wait();
+    assert_eq!(status.code(), Some(255));
+    let named: Vec<_> = stderr
+        .lines()
+        .filter(|line| line.starts_with("* not delivered (no receipt): "))
+        .collect();
+    let [.., two, three] = named[..] else {
+        panic!("{stderr}");
+    };
+    assert!(two.ends_with(": two") && three.ends_with(": three"));
+    assert!(stderr.ends_with(": no answer any more"), "{stderr}");
+    assert!(!stderr.contains("not read"), "{stderr}");
 }
 
 #[test]

@@ -31,7 +31,12 @@ impl ChatClient {
 
     /// Leaves, or reports that everything is delivered, if that is intended and so.
     pub(super) fn leave_if_done(&mut self) {
+        let is_awaited = self.intent == Intent::Drain && !self.unacknowledged.is_empty();
         if self.rejoins.is_some() && self.state == State::Contacting {
+            // This attempt takes the contact timeout at most.
+            if is_awaited {
+                return;
+            }
             // No session to end. Messages without a receipt are in `undelivered`.
             self.end(End::Left);
         } else if self.intent == Intent::Drain && self.joined && self.unacknowledged.is_empty() {

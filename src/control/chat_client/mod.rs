@@ -157,6 +157,8 @@ pub struct ChatClient {
     /// Sessions that an agent has ended before the chat was joined again, since the last membership was lost; `None` if
     /// none has been.
     rejoins: Option<u16>,
+    /// True if a silence after the end of the input has been answered with another session; the next one ends the chat.
+    has_rejoined_last: bool,
     lines: Lines,
     /// True while a member of the chat.
     joined: bool,
@@ -192,6 +194,7 @@ impl ChatClient {
             intent: Intent::Stay,
             is_attended: config.is_attended,
             rejoins: None,
+            has_rejoined_last: false,
             lines: Lines::default(),
             joined: false,
             position: None,

@@ -112,7 +112,10 @@ impl ChatClient {
         }
         match self.contact.on_closed(reason) {
             Ok(()) if !self.contact.is_contacted() => self.connect(),
-            Ok(()) if self.may_rejoin() => self.rejoin(is_quick),
+            // After the end of the input, a silent address is not asked again.
+            Ok(()) if self.may_rejoin() && (is_quick || self.intent == Intent::Stay) => {
+                self.rejoin(is_quick);
+            }
             Ok(()) => self.finish(End::Lost),
             Err(failure) => self.finish(End::of(failure)),
         }
@@ -133,7 +136,12 @@ impl ChatClient {
     /// finds the agent that has replaced it.
     pub(super) fn on_silent(&mut self) {
         if self.intent != Intent::Stay {
-            self.end(End::Lost);
+            let is_last = std::mem::replace(&mut self.has_rejoined_last, true);
+            if self.joined && !is_last && self.may_rejoin() {
+                self.replace_session(false);
+            } else {
+                self.end(End::Lost);
+            }
         } else if !self.joined && self.may_rejoin() {
             self.replace_session(false);
         } else {
@@ -154,11 +162,17 @@ impl ChatClient {
         self.rejoin(is_quick);
     }
 
-    /// Returns true if the agent has accepted this side as a member before, and has not ended too many sessions since.
+    /// Returns true if the agent has accepted this side as a member before, and has not ended too many sessions since. After the
+    /// end of the input, only messages without a receipt are a reason to join again.
     fn may_rejoin(&self) -> bool {
         let was_member = self.joined || self.rejoins.is_some();
         let rejoins = self.rejoins.filter(|_| !self.joined).unwrap_or(0);
-        was_member && self.intent == Intent::Stay && rejoins < limits::REJOINS
+        let is_wanted = match self.intent {
+            Intent::Stay => true,
+            Intent::Drain => !self.unacknowledged.is_empty(),
+            Intent::LeaveDelivered | Intent::Left => false,
+        };
+        was_member && is_wanted && rejoins < limits::REJOINS
     }
 
     /// Joins again. `is_quick` is true if the session before has not ended by silence, so that attempts are counted.

@@ -235,3 +235,38 @@ fn an_agent_that_answers_and_takes_nobody_as_a_member_is_asked_again_after_a_sil
     scene.connected();
     assert_eq!(scene.asked(), [rejoin(0)]);
 }
+
+#[test]
+fn a_silence_after_the_end_of_the_input_is_answered_with_one_more_session() {
+    let silent = |scene: &mut Scene| {
+        let session = scene.chat.session();
+        scene.on(Event::Silent { session });
+    };
+    for is_back in [true, false] {
+        let mut scene = Scene::chat();
+        scene.chat.say("one".into()).unwrap();
+        scene.chat.drain();
+        scene.drain();
+        silent(&mut scene);
+        assert_eq!(scene.end(), None);
+        if is_back {
+            scene.connected();
+            assert_eq!(scene.asked(), [rejoin(0), say(0, "one")]);
+            scene.replies(&joined("ann", Vec::new()));
+            silent(&mut scene);
+        } else {
+            scene.closes(Closed::Unreachable);
+        }
+        assert_eq!(scene.end(), Some(&End::Lost));
+        assert_eq!(scene.chat.undelivered().collect::<Vec<_>>(), ["one"]);
+    }
+    // The input may end while the chat joins again.
+    let mut scene = Scene::chat();
+    scene.chat.say("one".into()).unwrap();
+    silent(&mut scene);
+    scene.chat.drain();
+    scene.drain();
+    assert_eq!(scene.end(), None);
+    scene.closes(Closed::Unreachable);
+    assert_eq!(scene.end(), Some(&End::Lost));
+}
