@@ -53,6 +53,8 @@ struct Inner {
     /// Line that was finished last.
     finished: Mutex<String>,
     question: Mutex<Option<Question>>,
+    /// Question in front of the next line, which may be withdrawn before.
+    begun: Mutex<Option<Question>>,
     /// Number of questions so far.
     questions: AtomicU64,
     /// Rows of the line above that of the cursor, and above the last one.
@@ -145,7 +147,7 @@ impl Activity {
     pub fn begin_editing(&self, line: &str) -> Option<Question> {
         let mut editing = self.editing_slot();
         self.0.is_empty.store(line.is_empty(), Ordering::SeqCst);
-        let shown = self.question();
+        let shown = self.begun_slot().take().or_else(|| self.question());
         let thread = pthread_self();
         *editing = Some(Editing { thread, shown });
         shown
@@ -205,6 +207,11 @@ impl Activity {
         *self.question_slot() = text.map(|text| Question { text, number });
     }
 
+    /// Notes that the next line was begun as an answer to the question that is open.
+    pub fn begin_answer(&self) {
+        *self.begun_slot() = self.question();
+    }
+
     /// Returns the question that is open.
     pub fn question(&self) -> Option<Question> {
         *self.question_slot()
@@ -260,6 +267,10 @@ impl Activity {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn begun_slot(&self) -> std::sync::MutexGuard<'_, Option<Question>> {
+        self.0.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn last_key_slot(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
         self.0
             .last_key
@@ -290,6 +301,19 @@ mod tests {
         activity.set_question(Some("stay?"));
         assert!(activity.is_outdated());
         assert_ne!(activity.question(), first);
+    }
+
+    #[test]
+    fn a_line_that_was_begun_as_an_answer_shows_the_question_also_after_its_withdrawal() {
+        let activity = Activity::default();
+        activity.set_question(Some("stay?"));
+        activity.begin_answer();
+        let asked = activity.question();
+        activity.set_question(None);
+        assert_eq!(activity.begin_editing("st"), asked);
+        assert!(activity.is_outdated());
+        activity.end_editing();
+        assert_eq!(activity.begin_editing(""), None);
     }
 
     #[test]

@@ -64,11 +64,11 @@ struct State {
 
 impl InputRelay {
     /// Opens the pseudo-terminal in the place of standard input, which [`saved_mode::terminal`] then returns. `keys` are
-    /// passed on before what is typed from now on.
+    /// passed on before what is typed from now on, and `aside` are put aside.
     ///
     /// # Errors
     /// The system has no pseudo-terminal or descriptor left.
-    pub fn open(activity: Activity, keys: &[u8]) -> io::Result<Self> {
+    pub fn open(activity: Activity, keys: &[u8], aside: &[u8]) -> io::Result<Self> {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let master = openpt(flags)?;
         unlockpt(&master)?;
@@ -88,6 +88,7 @@ impl InputRelay {
         tcsetattr(&slave, OptionalActions::Now, &mode)?;
         let mut passing = TypedAhead::default();
         passing.push(keys);
+        passing.put_aside(aside);
         let state = State {
             activity,
             passing: Mutex::new(passing),

@@ -17,10 +17,24 @@ pub struct Unsent {
     pub draft: (String, String),
     /// Keys behind it that the line editor has not handled.
     pub keys: Vec<u8>,
+    /// Answer that is not complete, to a question in the place of the prompt.
+    #[serde(default)]
+    pub answer: Option<Answer>,
+}
+
+/// Answer that is not complete.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct Answer {
+    /// True unless the question is withdrawn.
+    pub is_open: bool,
+    /// Text before and behind the cursor.
+    pub line: (String, String),
+    /// Keys behind it that the line editor has not handled.
+    pub keys: Vec<u8>,
 }
 
 impl Unsent {
-    /// Returns true if nothing was typed.
+    /// Returns true if nothing was typed, apart from an answer.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.size() == 0
@@ -29,7 +43,21 @@ impl Unsent {
     /// Returns true if it is small enough to be kept.
     #[must_use]
     pub fn is_bounded(&self) -> bool {
-        self.lines.len() <= limits::PASTE_LINES && self.size() <= limits::UNSENT
+        let answer = self.answer.as_ref().map_or(0, Answer::size);
+        self.lines.len() <= limits::PASTE_LINES && self.size() + answer <= limits::UNSENT
+    }
+
+    /// Returns the question alone, if there is one.
+    #[must_use]
+    pub fn into_question(self) -> Self {
+        let answer = self.answer.map(|answer| Answer {
+            is_open: answer.is_open,
+            ..Answer::default()
+        });
+        Self {
+            answer,
+            ..Self::default()
+        }
     }
 
     fn size(&self) -> usize {
@@ -40,22 +68,15 @@ impl Unsent {
     /// Replaces control characters of the text. Keys are no text: the line editor handles them.
     #[must_use]
     pub fn without_controls(self) -> Self {
-        let clean = |text: String| -> String {
-            let is_shown = |c: char| matches!(c, '\t' | '\n') || !c.is_control();
-            let shown = |c| {
-                if is_shown(c) {
-                    c
-                } else {
-                    char::REPLACEMENT_CHARACTER
-                }
-            };
-            text.chars().map(shown).collect()
-        };
         let (before, behind) = self.draft;
         Self {
-            lines: self.lines.into_iter().map(clean).collect(),
-            draft: (clean(before), clean(behind)),
+            lines: self.lines.iter().map(|line| clean(line)).collect(),
+            draft: (clean(&before), clean(&behind)),
             keys: self.keys,
+            answer: self.answer.map(|answer| Answer {
+                line: (clean(&answer.line.0), clean(&answer.line.1)),
+                ..answer
+            }),
         }
     }
 
@@ -80,6 +101,31 @@ impl Unsent {
     }
 }
 
+impl Answer {
+    /// Returns true if nothing was typed.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.size() == 0
+    }
+
+    const fn size(&self) -> usize {
+        self.line.0.len() + self.line.1.len() + self.keys.len()
+    }
+}
+
+/// Replaces control characters.
+fn clean(text: &str) -> String {
+    let is_shown = |c: char| matches!(c, '\t' | '\n') || !c.is_control();
+    let shown = |c| {
+        if is_shown(c) {
+            c
+        } else {
+            char::REPLACEMENT_CHARACTER
+        }
+    };
+    text.chars().map(shown).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +136,11 @@ mod tests {
             lines: vec!["a\tb\u{1b}[2J".into()],
             draft: ("日本\n".into(), "\u{7f}語".into()),
             keys: b"\x1b[D\r".to_vec(),
+            answer: Some(Answer {
+                is_open: true,
+                line: ("st\u{1b}".into(), "a".into()),
+                keys: vec![b'y'],
+            }),
         };
         assert!(unsent.is_bounded() && !unsent.is_empty());
         assert_eq!(unsent.words(), "1 line, and what was typed behind");
@@ -97,6 +148,24 @@ mod tests {
         assert_eq!(clean.lines, ["a\tb\u{fffd}[2J"]);
         assert_eq!(clean.draft, ("日本\n".into(), "\u{fffd}語".into()));
         assert_eq!(clean.keys, b"\x1b[D\r");
+        let answer = clean.answer.clone().unwrap();
+        assert_eq!(answer.line, ("st\u{fffd}".into(), "a".into()));
+        let question = clean.into_question();
+        assert!(question.is_empty());
+        let only = Answer {
+            is_open: true,
+            ..Answer::default()
+        };
+        assert_eq!(question.answer, Some(only));
+        let long = Answer {
+            keys: vec![b'x'; limits::UNSENT + 1],
+            ..Answer::default()
+        };
+        let long = Unsent {
+            answer: Some(long),
+            ..Unsent::default()
+        };
+        assert!(!long.is_bounded());
         let large = Unsent {
             draft: ("x".repeat(limits::UNSENT), "y".into()),
             ..Unsent::default()

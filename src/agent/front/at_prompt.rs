@@ -21,7 +21,7 @@ use crate::prompt::paste::Decision;
 use crate::time::Instant;
 
 /// Question about running commands, in the place of the prompt.
-const QUESTION: &str = "end / leave / stay? ";
+pub(super) const QUESTION: &str = "end / leave / stay? ";
 
 /// Words about an answer to a question that is not open any more.
 pub(super) const LATE: &str = "not sent: it was typed as an answer";
@@ -306,7 +306,7 @@ impl Thread {
     }
 
     /// Returns the commands that would end with the agent.
-    fn running(&self) -> BTreeSet<JobId> {
+    pub(super) fn running(&self) -> BTreeSet<JobId> {
         let commands = self.service.commands_ending_with_agent();
         commands.into_iter().map(|(id, _)| id).collect()
     }
@@ -332,7 +332,7 @@ impl Thread {
 
     /// Returns the words before the question about running commands, if there are any that end with the agent. The user was
     /// asked about those in `asked` before: they are named behind the others.
-    fn question(&self, asked: &BTreeSet<JobId>) -> Option<String> {
+    pub(super) fn question(&self, asked: &BTreeSet<JobId>) -> Option<String> {
         let mut commands = self.service.commands_ending_with_agent();
         commands.sort_by_key(|(id, _)| asked.contains(id));
         let count = commands.len();

@@ -27,7 +27,8 @@ impl Thread {
         wake: impl Fn() + Send + Clone + 'static,
     ) -> io::Result<()> {
         if let Some(prepared) = prompt {
-            let (prompt, above, style) = prepared.open(wake)?;
+            let asked = self.asked_before(&prepared);
+            let (prompt, above, style) = prepared.open(asked, wake)?;
             self.style = style.clone();
             self.printer = Some(Printer::to(above, move |line| styled(line, &style))?);
             self.prompt = Some(prompt);

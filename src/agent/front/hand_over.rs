@@ -3,14 +3,15 @@
 //! Not the effects of what is typed. Invariants: a line is processed by one front only; what nobody has completed is neither
 //! sent nor run; what is not handed over is named.
 
+use std::collections::BTreeSet;
 use std::time::Instant as Moment;
 
-use super::at_prompt::LATE;
-use super::prompt::Input;
+use super::at_prompt::{LATE, QUESTION};
+use super::prompt::{Input, Prepared};
 use super::thread::Thread;
 use crate::agent::ipc::{Setup, ToSupervisor};
+use crate::agent::jobs::JobId;
 use crate::prompt::command::Typed;
-use crate::prompt::unsent::Unsent;
 
 impl Thread {
     /// Ends the prompt and passes what was typed on, for the prompt of the next front. Returns words for it, if there is
@@ -42,13 +43,28 @@ impl Thread {
             if let Some(words) = &words {
                 self.note(format!("too much to hand over, not sent: {words}"));
             }
-            unsent = Unsent::default();
+            unsent = unsent.into_question();
         }
         let message = ToSupervisor::Unsent(Box::new(unsent));
         self.service.processes().send(&message);
         // The terminal is restored when the last lines are shown.
         self.prompt = Some(prompt);
         words
+    }
+
+    /// Returns the question of an earlier front and the jobs that it is about now: none if it was withdrawn. It is withdrawn
+    /// again, in words, in the first turn.
+    pub(super) fn asked_before(
+        &self,
+        prompt: &Prepared,
+    ) -> Option<(&'static str, BTreeSet<JobId>)> {
+        let is_open = prompt.is_asked()?;
+        let about = if is_open {
+            self.running()
+        } else {
+            BTreeSet::new()
+        };
+        Some((QUESTION, about))
     }
 
     /// Says what has become of what was typed at the prompt of the front before, unless the prompt shows it.
@@ -63,13 +79,14 @@ impl Thread {
             for decision in &prompt.handed_over {
                 self.on_decision(prompt, *decision);
             }
-        }
-        if let Some(words) = self
-            .prompt
-            .as_ref()
-            .and_then(|prompt| prompt.paste.question())
-        {
-            self.note(words);
+            if let Some(words) = prompt.paste.question() {
+                self.note(words);
+            }
+            if !prompt.asked().is_empty()
+                && let Some(words) = self.question(&BTreeSet::new())
+            {
+                self.note(words);
+            }
         }
         if self.prompt.is_none() && !setup.typed.unsent.is_empty() {
             let words = setup.typed.unsent.words();

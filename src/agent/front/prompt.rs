@@ -3,6 +3,8 @@
 //! Not the effects of what is typed. Invariants: the terminal has its former mode when the prompt is dropped; the thread
 //! reads a line only after the one before was processed, so that none is read once the user has left.
 
+mod unsent;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
@@ -104,9 +106,16 @@ impl Prepared {
                 kept: sender,
             }),
         };
-        let (before, behind) = &setup.typed.unsent.draft;
+        let unsent = &setup.typed.unsent;
+        let ((before, behind), keys, aside) = match &unsent.answer {
+            Some(answer) => {
+                activity.set_parked(unsent.draft.clone());
+                (&answer.line, &answer.keys[..], &unsent.keys[..])
+            }
+            None => (&unsent.draft, &unsent.keys[..], &[][..]),
+        };
         activity.set_line(before, behind);
-        let relay = InputRelay::open(activity.clone(), &setup.typed.unsent.keys).ok()?;
+        let relay = InputRelay::open(activity.clone(), keys, aside).ok()?;
         let (editor, printer) = open_editor(options, activity.clone(), relay.gate()).ok()?;
         Some(Self {
             relay,
@@ -123,13 +132,20 @@ impl Prepared {
         })
     }
 
-    /// Takes the terminal and starts the thread. `wake` is called after each input. Returns also the writer above the
-    /// prompt, and the style of lines there.
+    /// Returns true if the prompt of an earlier front has asked about running commands, and false if it has withdrawn the
+    /// question and an answer was begun. `None` if it has asked nothing.
+    pub fn is_asked(&self) -> Option<bool> {
+        self.unsent.answer.as_ref().map(|answer| answer.is_open)
+    }
+
+    /// Takes the terminal and starts the thread. `wake` is called after each input. `asked` are the question of an earlier
+    /// front and the jobs that it is about. Returns also the writer above the prompt, and the style of lines there.
     ///
     /// # Errors
     /// The terminal is gone, or the thread cannot be started.
     pub fn open(
         self,
+        asked: Option<(&'static str, BTreeSet<JobId>)>,
         wake: impl Fn() + Send + Clone + 'static,
     ) -> io::Result<(Prompt, AbovePrompt, Style)> {
         let (sender, typed) = bounded(1);
@@ -161,7 +177,10 @@ impl Prepared {
         prompt.handed_over.retain(|one| *one != Decision::None);
         // What is typed next may be the answer to the question of the prompt before.
         prompt.paste.ask_about_many();
-        if prompt.paste.question().is_some() {
+        if let Some((question, about)) = asked {
+            prompt.ask(question, about);
+            self.activity.begin_answer();
+        } else if prompt.paste.question().is_some() {
             self.activity.set_parked(self.activity.take_line());
         }
         let above = AbovePrompt::new(self.printer, self.activity.clone());
@@ -259,39 +278,6 @@ impl Prompt {
         let input = self.typed.try_recv().ok();
         self.is_reading &= input.is_none();
         input
-    }
-
-    /// Ends the reading. Returns the line that is not complete and the keys behind it, unless they were typed as an answer to a
-    /// question, and the input of the last complete line, if it was not taken.
-    pub fn take_unsent(&mut self) -> (Unsent, Option<Input>) {
-        let is_drawn = self.is_reading && self.activity.is_editing();
-        let is_awaited = self.is_reading && !saved_mode::is_in_background();
-        let last = self.end_reading();
-        let is_stalled = is_awaited && last.is_none();
-        if is_drawn && matches!(&last, Some(input) if input.typed == [Typed::Interrupted]) {
-            self.activity.erase();
-        }
-        let is_answer = last.as_ref().is_some_and(|input| input.shown.is_some());
-        let (line, parked) = (self.activity.take_line(), self.activity.take_parked());
-        let (keys, aside) = (self.keys.take_keys(), self.keys.take_aside());
-        let is_parked = !aside.is_empty() || parked != Default::default();
-        let is_answer = is_answer || self.activity.is_paste_asked();
-        // What is typed at a question is a part of an answer; what was typed before it is not.
-        let (draft, keys) = if is_answer || is_parked || self.is_asked() {
-            (parked, aside)
-        } else {
-            (line, keys)
-        };
-        if is_stalled {
-            // It may have handled a part of what it has read: what follows is not the rest of the draft.
-            tracing::warn!("the terminal is stopped: keys typed last at the prompt are lost");
-        }
-        let unsent = Unsent {
-            lines: Vec::new(),
-            draft,
-            keys: if is_stalled { Vec::new() } else { keys },
-        };
-        (unsent, last)
     }
 
     /// Takes what was typed and not read. Call it after [`take_unsent`](Self::take_unsent).

@@ -65,7 +65,7 @@ impl Screen {
         }
         let activity = Activity::default();
         let relay =
-            InputRelay::open(activity.clone(), &[]).map_err(|error| without_relay(&error))?;
+            InputRelay::open(activity.clone(), &[], &[]).map_err(|error| without_relay(&error))?;
         let (mut editor, printer) = editor::open_editor(prompt, activity.clone(), relay.gate())?;
         let held = Prompt {
             mode: EditingMode::new(activity.clone(), SuspendKey::Signal)?,

@@ -9,20 +9,20 @@ use super::Here;
 use crate::harness::{Child, helper};
 
 /// Command that ends once a file is opened for writing, and its controller.
-struct Command {
+pub(super) struct Command {
     gate: PathBuf,
     udpctl: Child,
 }
 
 impl Command {
-    fn end(mut self) {
+    pub(super) fn end(mut self) {
         File::create(self.gate).unwrap();
         assert!(self.udpctl.wait().0.success());
     }
 }
 
 /// An agent that runs a command.
-fn with_a_command() -> (Here, Command) {
+pub(super) fn with_a_command() -> (Here, Command) {
     let here = Here::new("--no-time");
     let gate = here.terminal.user.path("gate");
     let mut mkfifo = here.terminal.user.command("mkfifo");

@@ -3,6 +3,7 @@
 use rustix::process::{Signal, kill_process};
 
 use super::Here;
+use super::question::with_a_command;
 use crate::harness::{Child, eventually, helper};
 
 /// Returns the messages of the agent that a member has heard.
@@ -58,19 +59,95 @@ fn a_draft_at_the_prompt_outlives_a_reload_with_its_cursor() {
     let whole = format!("{long}{}last", numbers.concat());
     ann.stdout_line(|line| line == format!("hall: {whole}"));
     assert_eq!(heard(&mut ann), ["日本 draft 語 | end".to_owned(), whole]);
-    // Nothing of an answer is a draft.
-    let _command = here.runs(&["sleep", "607"]);
+    screen.keys(&["C-d"]);
+    screen.prompt();
+    here.is_restored();
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn an_answer_over_a_reload_answers_the_question_or_is_refused_and_is_no_message() {
+    let (here, command) = with_a_command();
+    let screen = &here.terminal;
+    let mut ann = here.member("ann", &[]);
+    screen.tmux(&["send-keys", "-l", "half  日本"]);
+    screen.keys(&["Left", "Left", "Left"]);
+    here.typed("half  日本");
+    // Not by a key, which would discard the line.
+    kill_process(here.agent(), Signal::INT).unwrap();
+    screen.at("end / leave / stay?");
+    screen.tmux(&["send-keys", "-l", "sta"]);
+    screen.at("end / leave / stay? sta");
+    here.reloaded();
+    here.asked(2);
+    screen.at("end / leave / stay? sta");
+    screen.line("y");
+    here.told("* the agent goes on");
+    here.typed("half  日本");
+    screen.line("of");
+    ann.stdout_line(|line| line == "hall: half of 日本");
+    // Whole lines while no front reads.
     screen.line("quit");
+    here.asked(3);
+    screen.at("end / leave / stay?");
+    let mut reload = Child::start({
+        let mut command = screen.user.command("udpagent");
+        command.arg("reload");
+        command
+    });
+    for _ in 0..6 {
+        screen.line("what");
+    }
+    assert!(reload.wait().0.success());
+    screen.keys(&["C-l"]);
+    screen.is("the question alone", |screen| {
+        screen.trim() == "end / leave / stay?"
+    });
+    screen.line("what");
+    here.told("* type \"end\" to end them and the agent");
+    screen.at("end / leave / stay?");
+    // A question that was withdrawn stays in front of what was begun as its answer.
+    screen.tmux(&["send-keys", "-l", "sta"]);
+    screen.at("end / leave / stay? sta");
+    command.end();
+    here.told("* no command is running any more; the agent goes on");
+    here.reloaded();
+    screen.is("the words again", |screen| {
+        screen.matches("* no command is running").count() == 2
+            && screen.trim_end().ends_with("end / leave / stay? sta")
+    });
+    screen.line("y");
+    here.told("* not sent: it was typed as an answer");
+    here.typed("");
+    screen.line("hello");
+    ann.stdout_line(|line| line == "hall: hello");
+    assert_eq!(heard(&mut ann), ["half of 日本", "hello"]);
+    screen.line("quit");
+    screen.prompt();
+    here.is_restored();
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn the_question_about_running_commands_is_asked_again_after_a_reload_and_end_ends_them() {
+    let here = Here::new("--no-time");
+    let screen = &here.terminal;
+    let mut command = here.runs(&["sleep", "607"]);
+    screen.line("quit");
+    screen.at("end / leave / stay?");
+    here.reloaded();
+    here.asked(2);
     screen.at("end / leave / stay?");
     screen.tmux(&["send-keys", "-l", "en"]);
     screen.at("end / leave / stay? en");
     here.reloaded();
-    here.typed("");
-    screen.keys(&["C-c"]);
-    here.asked(2);
-    screen.line("end");
+    here.asked(3);
+    screen.at("end / leave / stay? en");
+    assert!(command.is_running());
+    screen.line("d");
     screen.prompt();
     here.is_restored();
+    assert!(!command.wait().0.success());
 }
 
 #[test]
