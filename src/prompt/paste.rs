@@ -11,10 +11,10 @@ use super::activity::Activity;
 use super::command::{Command, Typed};
 use super::limits;
 
-/// Lines between the prompt and the chat.
+/// Lines between a person and the chat.
 #[derive(Default, Debug)]
 pub struct Paste {
-    /// Activity at the prompt; `None` without a prompt, where nothing is held.
+    /// Activity of the person who types; `None` for a pipe, of which nothing is held.
     activity: Option<Activity>,
     /// Input that may go on.
     held: VecDeque<Typed>,
@@ -84,7 +84,7 @@ impl Decision {
 }
 
 impl Paste {
-    /// Holds the lines of a prompt. Without one, lines pass.
+    /// Holds the lines of a person. Without one, lines pass.
     pub fn new(activity: Option<Activity>) -> Self {
         Self {
             activity,
@@ -251,7 +251,8 @@ impl Paste {
         self.drop_all()
     }
 
-    fn is_long(&self) -> bool {
+    /// Returns true if the user is to agree to what is held.
+    pub fn is_long(&self) -> bool {
         self.held.len() > limits::PASTE_UNASKED
     }
 

@@ -85,6 +85,12 @@ impl Unsent {
         self.lines.iter().filter_map(|line| command::parse(line))
     }
 
+    /// Returns true if something was typed behind the complete lines.
+    #[must_use]
+    pub fn has_draft(&self) -> bool {
+        !(self.draft.0.is_empty() && self.draft.1.is_empty() && self.keys.is_empty())
+    }
+
     /// Returns words for what is not sent.
     #[must_use]
     pub fn words(&self) -> String {
@@ -92,8 +98,7 @@ impl Unsent {
             1 => "1 line".to_owned(),
             lines => format!("{lines} lines"),
         };
-        let has_draft = !(self.draft.0.is_empty() && self.draft.1.is_empty());
-        if has_draft || !self.keys.is_empty() {
+        if self.has_draft() {
             format!("{lines}, and what was typed behind")
         } else {
             lines

@@ -1,4 +1,5 @@
-//! The question about a paste at both prompts: the line that it leaves unfinished, job control, and the keys that refuse it.
+//! The question about a paste, at both prompts and without one: the line that it leaves unfinished, job control, and the keys that
+//! refuse it.
 
 use crate::harness::{Agent, Child, Terminal, eventually, port_to_keep};
 
@@ -145,4 +146,95 @@ fn the_question_about_a_paste_is_asked_again_after_fg_and_ctrl_c_or_ctrl_d_refus
     here.keys(&["C-d"]);
     here.prompt();
     eventually("the end of the member", || !ann.is_running());
+}
+
+/// Waits until the last row is this.
+fn last_row(here: &Terminal, wanted: &str) {
+    here.is(wanted, |screen| {
+        screen.trim_end().lines().last() == Some(wanted)
+    });
+}
+
+/// Pastes so many numbered lines.
+fn paste_lines(here: &Terminal, word: &str, count: usize) -> Vec<String> {
+    let lines: Vec<_> = (1..=count).map(|n| format!("{word} {n}")).collect();
+    here.tmux(&["set-buffer", &format!("{}\n", lines.join("\n"))]);
+    here.tmux(&["paste-buffer"]);
+    lines
+}
+
+/// Pastes lines at a terminal without a prompt. Returns those that are sent.
+fn pastes_without_a_prompt(here: &Terminal, listener: &mut Child) -> Vec<String> {
+    let mut wanted = paste_lines(here, "unasked", 20);
+    listener.stdout_line(|line| line.ends_with(": unasked 20"));
+    let asked = paste_lines(here, "asked", 21);
+    last_row(here, QUESTION);
+    here.line("y");
+    wanted.extend(asked);
+    listener.stdout_line(|line| line.ends_with(": asked 21"));
+    for refusal in ["n", "C-d"] {
+        paste_lines(here, "refused", 21);
+        last_row(here, QUESTION);
+        if refusal == "n" {
+            here.line(refusal);
+        } else {
+            here.keys(&[refusal]);
+        }
+        last_row(here, "* 21 lines are not sent");
+    }
+    here.line("still here");
+    wanted.push("still here".into());
+    listener.stdout_line(|line| line.ends_with(": still here"));
+    assert_eq!(heard(listener), wanted);
+    wanted
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn more_than_twenty_lines_at_once_are_asked_about_at_a_terminal_without_a_prompt() {
+    let here = Terminal::new();
+    let mut agent = here.user.agent();
+    let target = agent.target();
+    here.line(&format!("clear; TERM=dumb udpctl chat {target} --name ann"));
+    agent.child.stdout_line(|line| line == "* ann(owner) came");
+    pastes_without_a_prompt(&here, &mut agent.child);
+    here.keys(&["C-d"]);
+    here.prompt();
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn more_than_twenty_lines_at_once_are_asked_about_at_an_agent_without_a_prompt() {
+    let here = Terminal::new();
+    let target = format!("127.0.0.1:{}", port_to_keep());
+    here.line(&format!(
+        "clear; TERM=dumb udpagent --name hall --bind {target} 2>log"
+    ));
+    eventually("it listens", || {
+        std::fs::read_to_string(here.user.path("log")).is_ok_and(|log| log.contains("listens on"))
+    });
+    let mut command = here.user.command("udpctl");
+    command.args(["chat", &target, "--name", "ann"]);
+    let mut ann = Child::start(command);
+    here.shows("* ann(owner) came");
+    let mut wanted = pastes_without_a_prompt(&here, &mut ann);
+    // Lines that wait for an answer wait for it at the next front.
+    let asked = paste_lines(&here, "reloaded", 21);
+    last_row(&here, QUESTION);
+    here.tmux(&["send-keys", "-R"]);
+    let reloaded = here.user.udpagent(["reload"]).outcome();
+    assert_eq!(reloaded.status, 0, "{}", reloaded.stderr);
+    here.shows(QUESTION);
+    here.shows("* ann(owner) came");
+    here.line("y");
+    wanted.extend(asked);
+    ann.stdout_line(|line| line.ends_with(": reloaded 21"));
+    assert_eq!(heard(&mut ann), wanted);
+    // Nobody has agreed to these.
+    paste_lines(&here, "unanswered", 21);
+    last_row(&here, QUESTION);
+    here.line("quit");
+    here.prompt();
+    assert!(here.screen().contains("* 21 lines are not sent"));
+    assert_eq!(heard(&mut ann), wanted);
 }

@@ -1,20 +1,25 @@
 //! The part of the front's loop that serves the chat: typed lines and answers of the bot in, lines and the history out.
 //!
 //! Not the chat itself. Invariants: what was typed before the agent is told to end is said before it ends; a line that a front
-//! has read is said by it, and kept by the supervisor, before another front takes its place.
+//! has read is said by it, and kept by the supervisor, before another front takes its place, or handed over.
 
 use std::io;
+use std::time::Instant as Moment;
 
 use super::prompt::Prepared;
 use super::styled_line::styled;
-use super::terminal::{self, Input, Printer};
+use super::terminal::{self, Printer};
 use super::thread::Thread;
 use super::typed_line::Typed;
+use super::typed_lines::TypedLines;
 use crate::agent::chat::Line;
 use crate::agent::config::LogFormat;
 use crate::agent::ipc::ToSupervisor;
 use crate::agent::switch::Switch;
 use crate::net::Command;
+use crate::prompt::command;
+use crate::prompt::paste::Paste;
+use crate::prompt::unsent::Unsent;
 use crate::time::Instant;
 
 impl Thread {
@@ -44,9 +49,9 @@ impl Thread {
         };
         self.printer = Some(Printer::start(write)?);
         if reads == Switch::On {
-            self.typed = terminal::read_input(wake)?;
+            self.typed = terminal::read_input(wake)?.map(|input| TypedLines::new(input, format));
         }
-        if self.typed.as_ref().is_some_and(Input::is_terminal) {
+        if self.typed.as_ref().is_some_and(TypedLines::has_person) {
             self.user_came();
         }
         Ok(())
@@ -76,18 +81,85 @@ impl Thread {
 
     /// Processes what was typed.
     pub(super) fn take_typed(&mut self, now: Instant) {
-        let Some(typed) = &self.typed else { return };
+        let Some(TypedLines { input, mut held }) = self.typed.take() else {
+            return;
+        };
         // Bounded by the capacity of the channel.
-        for typed in typed.take() {
+        for typed in input.take() {
+            held.push(typed, self.printer.as_ref());
+        }
+        let decision = held.paste.on_deadline(Moment::now());
+        held.tell(decision.words(held.paste.len()), self.printer.as_ref());
+        self.say_ready(now, &mut held.paste);
+        self.typed = Some(TypedLines { input, held });
+        self.execute_commands();
+    }
+
+    /// Says what was typed before the end and not read yet: of a person, a few lines.
+    fn say_last_typed(&mut self, now: Instant) {
+        let Some(TypedLines { input, mut held }) = self.typed.take() else {
+            return;
+        };
+        // An order to end has no effect on an agent that ends already.
+        for typed in input.end().chain([Typed::Quit]) {
+            held.push(typed, self.printer.as_ref());
+            self.say_ready(now, &mut held.paste);
+        }
+    }
+
+    /// Says what was read before another front reads on, and hands over lines that the user has not agreed to. Returns words for
+    /// these.
+    fn hand_over_lines(&mut self, now: Instant) -> Option<String> {
+        let TypedLines { input, mut held } = self.typed.take()?;
+        for typed in input.leave() {
+            held.push(typed, self.printer.as_ref());
+            self.say_ready(now, &mut held.paste);
+        }
+        let is_long = held.paste.is_long();
+        let (lines, decision) = held.paste.take_lines();
+        held.tell(decision.words(lines.len()), self.printer.as_ref());
+        let unsent = Unsent {
+            lines,
+            ..Unsent::default()
+        };
+        if !is_long {
+            let mut few = Paste::new(None);
+            for typed in unsent.typed() {
+                few.push(Moment::now(), typed);
+            }
+            self.say_ready(now, &mut few);
+            return None;
+        }
+        let words = unsent.words();
+        if !unsent.is_bounded() {
+            let words = format!("too much to hand over, not sent: {words}");
+            held.tell(Some(words), self.printer.as_ref());
+            return None;
+        }
+        let message = ToSupervisor::Unsent(Box::new(unsent));
+        self.service.processes().send(&message);
+        Some(words)
+    }
+
+    fn say_ready(&mut self, now: Instant, paste: &mut Paste) {
+        while let Some(typed) = paste.next() {
             match typed {
-                Typed::Line(line) => {
+                command::Typed::Line(line) => {
                     let (chat, outbox) = self.service.chat();
                     chat.on_typed(now, &line, outbox);
                 }
-                Typed::Quit => self.service.processes().send(&ToSupervisor::ShutDown),
+                command::Typed::Leave => self.service.processes().send(&ToSupervisor::ShutDown),
+                // Of a prompt before.
+                command::Typed::Command(_) | command::Typed::Unknown(_) => {
+                    tracing::warn!("a command is not run, as there is no prompt any more");
+                }
+                command::Typed::End
+                | command::Typed::Interrupted
+                | command::Typed::Discarded
+                | command::Typed::Refused
+                | command::Typed::Failed(_) => {}
             }
         }
-        self.execute_commands();
     }
 
     /// Processes answers of the bot.
@@ -101,9 +173,7 @@ impl Thread {
     /// Processes what was typed before the end and not read yet.
     pub(super) fn take_last_typed(&mut self, now: Instant) {
         self.take_last_lines_of_prompt(now);
-        if let Some(typed) = self.typed.take() {
-            self.say_last(now, typed.end());
-        }
+        self.say_last_typed(now);
         self.user_left();
     }
 
@@ -120,9 +190,7 @@ impl Thread {
     /// Says what was read of the input before another front takes the place of this one, and lets all of the chat be kept.
     pub(super) fn leave(&mut self, now: Instant) {
         let unsent = self.hand_over_typed();
-        if let Some(typed) = self.typed.take() {
-            self.say_last(now, typed.leave());
-        }
+        let unsent = self.hand_over_lines(now).or(unsent);
         self.leave_own(now);
         self.execute_commands();
         self.queue_history();
@@ -130,19 +198,6 @@ impl Thread {
             && let Some(words) = unsent
         {
             self.note(format!("the agent has failed; not sent: {words}"));
-        }
-    }
-
-    fn say_last(&mut self, now: Instant, typed: impl Iterator<Item = Typed>) {
-        for typed in typed {
-            match typed {
-                Typed::Line(line) => {
-                    let (chat, outbox) = self.service.chat();
-                    chat.on_typed(now, &line, outbox);
-                }
-                // It has no effect on an agent that ends already.
-                Typed::Quit => self.service.processes().send(&ToSupervisor::ShutDown),
-            }
         }
     }
 

@@ -68,7 +68,12 @@ impl Thread {
     }
 
     /// Says what has become of what was typed at the prompt of the front before, unless the prompt shows it.
-    pub(super) fn note_unsent(&self, setup: &Setup) {
+    pub(super) fn note_unsent(&mut self, setup: &Setup) {
+        if let Some(typed) = &mut self.typed
+            && typed.has_person()
+        {
+            return typed.take_over(&setup.typed.unsent, self.printer.as_ref());
+        }
         if setup.typed.is_draft_lost {
             self.note(
                 "the process of this prompt was started anew: a line that was not finished is lost, and nothing of it was sent"

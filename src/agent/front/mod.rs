@@ -26,6 +26,7 @@ mod styled_line;
 mod terminal;
 mod thread;
 mod typed_line;
+mod typed_lines;
 
 pub use process::main;
 pub use thread::End;

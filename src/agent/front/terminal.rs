@@ -19,6 +19,7 @@ use rustix::fs::{FileType, fstat};
 use super::typed_line::{Typed, next_line, of_person};
 use crate::agent::chat::Line;
 use crate::agent::limits;
+use crate::prompt::activity::Activity;
 use crate::prompt::limits::BACKGROUND;
 
 /// Prints lines on standard output, from a thread of its own.
@@ -198,7 +199,7 @@ impl Drop for Printer {
 /// Typed lines, read by a thread of its own.
 #[derive(Debug)]
 pub struct Input {
-    kind: InputKind,
+    person: Option<Activity>,
     typed: Receiver<Typed>,
     /// Readable once the agent, or this front, ends.
     ending: Arc<OwnedFd>,
@@ -207,9 +208,9 @@ pub struct Input {
 }
 
 impl Input {
-    /// Returns true if a person types it.
-    pub fn is_terminal(&self) -> bool {
-        self.kind == InputKind::Terminal
+    /// Returns the activity of the person who types, if it is one.
+    pub fn person(&self) -> Option<&Activity> {
+        self.person.as_ref()
     }
 
     /// Returns what was typed since the last call, as much as the queue holds.
@@ -256,6 +257,8 @@ pub fn read_input(wake: impl Fn() + Send + 'static) -> io::Result<Option<Input>>
     let (typed, queue) = bounded(limits::TYPED_LINES);
     let ending = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
     let leaving = Arc::new(AtomicBool::new(false));
+    let person = (kind == InputKind::Terminal).then(Activity::default);
+    let typist = person.clone();
     let stdin = Stdin {
         kind,
         ending: Arc::clone(&ending),
@@ -279,6 +282,9 @@ pub fn read_input(wake: impl Fn() + Send + 'static) -> io::Result<Option<Input>>
                     }
                     Ok(Some(next)) => next,
                     Ok(None) if reader.get_ref().is_left() => return,
+                    Ok(None) if typist.as_ref().is_some_and(Activity::is_paste_asked) => {
+                        Typed::Refused
+                    }
                     Ok(None) if kind == InputKind::Terminal => Typed::Quit,
                     // Also for a closed terminal: SIGHUP decides whether the agent ends.
                     Ok(None) | Err(_) => return,
@@ -294,7 +300,7 @@ pub fn read_input(wake: impl Fn() + Send + 'static) -> io::Result<Option<Input>>
             }
         })?;
     Ok(Some(Input {
-        kind,
+        person,
         typed: queue,
         ending,
         leaving,

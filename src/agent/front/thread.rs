@@ -18,7 +18,8 @@ use super::limits;
 use super::policy::FrontPolicy;
 use super::prompt::Prompt;
 use super::remote::Remote;
-use super::terminal::{Input, Printer};
+use super::terminal::Printer;
+use super::typed_lines::TypedLines;
 use crate::agent::core::Service;
 use crate::agent::ipc::{Feed, FrontCounts, SocketInterest, ToFront, ToSupervisor};
 use crate::agent::log::{self, Counts};
@@ -68,7 +69,7 @@ pub(super) struct Thread {
     records: Receiver<Vec<u8>>,
     pub(super) printer: Option<Printer>,
     pub(super) bot: Option<FrontBot>,
-    pub(super) typed: Option<Input>,
+    pub(super) typed: Option<TypedLines>,
     pub(super) prompt: Option<Prompt>,
     /// Commands of the user at the prompt: one, or those of an earlier front.
     pub(super) own: Vec<OwnCommand>,
@@ -359,7 +360,8 @@ impl Thread {
         let denials = self.policy.denials().poll_timeout();
         let busy = self.busy.poll_timeout();
         let bot = self.bot.as_ref().and_then(FrontBot::poll_timeout);
-        let pasted = self.prompt.as_ref().and_then(Prompt::deadline);
+        let typed = self.typed.as_ref().and_then(TypedLines::deadline);
+        let pasted = self.prompt.as_ref().map_or(typed, Prompt::deadline);
         let pasted = pasted.map(|at| now + at.saturating_duration_since(Moment::now()));
         let service = self.service.poll_timeout();
         let deadlines = [service, self.expiry, denials, busy, bot, pasted];

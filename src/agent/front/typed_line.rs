@@ -13,6 +13,8 @@ pub enum Typed {
     Line(String),
     /// `quit`, or the end of input on a terminal: the agent must end.
     Quit,
+    /// The end of input on a terminal, in the place of an answer.
+    Refused,
 }
 
 /// Returns the input of a line that a person has typed; `None` for a command of the prompt, which nobody else is to read.

@@ -124,9 +124,10 @@ impl Terminal {
         }
     }
 
-    /// Keeps what was typed at the prompt of a front that ends. A front that has no prompt has nothing to keep.
+    /// Keeps what was typed at the terminal of a front that ends, with a prompt or without one.
     pub(super) fn on_unsent(&mut self, unsent: Unsent) {
-        if self.has_prompt && unsent.is_bounded() {
+        let may_read = self.has_prompt || self.before.is_some() && !self.is_left;
+        if may_read && unsent.is_bounded() {
             self.left = Left::Unsent(unsent.without_controls());
         }
     }
@@ -335,7 +336,7 @@ mod tests {
             ..Unsent::default()
         };
         let mut terminal = Terminal::default();
-        // Another than the one that has a prompt.
+        // Without a terminal.
         terminal.on_unsent(unsent());
         assert!(terminal.unsent().is_none());
         terminal.on_front_lost();

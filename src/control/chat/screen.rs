@@ -3,7 +3,7 @@
 //! Not the content of the messages. Invariant: however the chat ends, the terminal has the mode that it had before.
 
 use std::collections::VecDeque;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvError, Sender, TrySendError, at, bounded, never, select};
@@ -30,6 +30,8 @@ use crate::saved_mode;
 /// itself.
 pub(super) struct Screen {
     prompt: Option<Prompt>,
+    /// Activity of a person who types; `None` if the input is a pipe or a file.
+    activity: Option<Activity>,
     /// Channel to the thread; `None` if nothing more is shown.
     lines: Option<Sender<Shown>>,
     /// Lines that the channel has no capacity for.
@@ -59,9 +61,14 @@ impl Screen {
     pub(super) fn open(prompt: PromptOptions) -> io::Result<Self> {
         let (sender, typed) = bounded(limits::TYPED_LINES);
         if !editor::is_possible() {
-            spawn("input", move || read_lines(&sender))?;
+            let activity = io::stdin().is_terminal().then(Activity::default);
+            let of_person = activity.clone();
+            spawn("input", move || read_lines(of_person.as_ref(), &sender))?;
             let (lines, shown) = spawn_output(write_line)?;
-            return Ok(Self::new(None, lines, shown, typed));
+            return Ok(Self {
+                activity,
+                ..Self::new(None, lines, shown, typed)
+            });
         }
         let activity = Activity::default();
         let relay =
@@ -92,6 +99,7 @@ impl Screen {
     ) -> Self {
         Self {
             position: InputPosition::new(prompt.is_some()),
+            activity: prompt.as_ref().map(|prompt| prompt.activity.clone()),
             prompt,
             lines: Some(lines),
             waiting: VecDeque::new(),
@@ -132,9 +140,11 @@ impl Screen {
         self.position.taken(input)
     }
 
-    /// Returns words for input of a pipe that was not taken, unless there is none.
-    pub(super) fn unread(&mut self) -> Option<String> {
-        self.position.unread(&self.typed, self.output_gone)
+    /// Returns words for input of a pipe that was not taken, unless there is none. If the user has ended the chat, what its
+    /// writer may still write does not count.
+    pub(super) fn unread(&mut self, is_by_user: bool) -> Option<String> {
+        self.position
+            .unread(&self.typed, is_by_user || self.output_gone)
     }
 
     /// Marks a line of the user as delivered. Only at a prompt.
@@ -164,9 +174,9 @@ impl Screen {
         }
     }
 
-    /// Returns what the user does at the prompt, if there is one.
+    /// Returns what a person does who types, with a prompt or without one.
     pub(super) fn activity(&self) -> Option<Activity> {
-        self.prompt.as_ref().map(|prompt| prompt.activity.clone())
+        self.activity.clone()
     }
 
     /// Passes waiting lines to the thread, as many as it takes.
