@@ -11,7 +11,10 @@ fn ctrl_c_discards_a_line_of_a_chat_and_leaves_at_an_empty_prompt() {
         "clear; udpctl chat {} --name ann --no-time",
         agent.target()
     ));
-    agent.child.stdout_line(|line| line.contains("ann"));
+    // Not between a line and what it becomes.
+    here.is("the list of members", |screen| {
+        screen.contains("nobody else") && screen.trim_end().ends_with('>')
+    });
     discards(&here);
     here.line("said");
     agent
@@ -25,7 +28,9 @@ fn ctrl_c_discards_a_line_of_a_chat_and_leaves_at_an_empty_prompt() {
     here.prompt();
     // What was discarded is not among the lines of the next chat.
     here.line(&format!("clear; udpctl chat {} --name ann", agent.target()));
-    here.is("the prompt", |screen| screen.trim_end().ends_with('>'));
+    here.is("the list of members", |screen| {
+        screen.contains("nobody else") && screen.trim_end().ends_with('>')
+    });
     here.keys(&["Up", "Up"]);
     here.at("> 日本 not said said");
     here.keys(&["C-c"]);
