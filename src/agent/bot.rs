@@ -1,7 +1,8 @@
 //! The bot of the agent: a process that runs its command, and the side of the front, which may start nothing.
 //!
 //! The supervisor starts the process, anew if it has ended, and sends the front the other end of its socket on a channel.
-//! Each message is a line on that socket, and each outcome too, in turn. Invariants: what is run is fixed by the arguments
+//! Each message is a line on that socket, and each outcome too, in turn. A process runs one command at a time; the supervisor
+//! starts further ones when the front needs them for several rooms. Invariants: what is run is fixed by the arguments
 //! that the supervisor gives, and the front gives only the message; the process ends with its front, and with each command end
 //! all processes that it has left.
 
@@ -12,6 +13,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{self, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -134,24 +136,29 @@ fn serve(command: &Command) -> io::Result<()> {
 /// While there is no process, messages wait.
 ///
 /// # Errors
-/// The thread cannot be started.
-pub fn connect(channel: OwnedFd, wake: impl Fn() + Send + 'static) -> io::Result<Bot> {
-    let mut process = None;
-    let ask = move |message: &[u8]| -> Option<Outcome> {
-        let mut socket = match process.take() {
-            Some(socket) if !is_hung_up(&socket) => socket,
-            _ => next_process(&channel)?,
-        };
-        match exchange(&mut socket, message) {
-            Ok(outcome) => {
-                process = Some(socket);
-                Some(outcome)
+/// A thread cannot be started.
+pub fn connect(channel: OwnedFd, wake: impl Fn() + Clone + Send + 'static) -> io::Result<Bot> {
+    // A thread that waits for a process keeps only those waiting that have none either.
+    let channel = Arc::new(Mutex::new(channel));
+    let ask = |_| {
+        let channel = Arc::clone(&channel);
+        let mut process = None;
+        move |message: &[u8]| -> Option<Outcome> {
+            let mut socket = match process.take() {
+                Some(socket) if !is_hung_up(&socket) => socket,
+                _ => next_process(&channel.lock().unwrap_or_else(PoisonError::into_inner))?,
+            };
+            match exchange(&mut socket, message) {
+                Ok(outcome) => {
+                    process = Some(socket);
+                    Some(outcome)
+                }
+                // The message is not repeated: it may be what has ended the process.
+                Err(_) => Some(Outcome::Failed(Failure::of_process())),
             }
-            // The message is not repeated: it may be what has ended the process.
-            Err(_) => Some(Outcome::Failed(Failure::of_process())),
         }
     };
-    Bot::start(ask, wake)
+    Bot::start((0..limits::CONCURRENT).map(ask), wake)
 }
 
 /// Waits for a process. Returns its socket, or `None` if the supervisor starts none any more.

@@ -16,9 +16,20 @@ pub const ANSWER: usize = 4 * CHAT_TEXT;
 /// Octets of a message in JSON: every octet of its text escaped as six, and its other members.
 pub const MESSAGE: u64 = 6 * CHAT_TEXT as u64 + (8 << 10);
 
-/// Messages that wait for the command: more than people write while it runs once. A key gives way to those that have fewer. Each has a few hundred octets, and
-/// 96 KiB at most (every octet escaped in JSON).
+/// Commands of an agent that run at once, over all rooms: enough that a few rooms with slow answers hold up no other, and few
+/// enough that so many large interpreters fit into a small machine.
+pub const CONCURRENT: usize = 8;
+
+/// Those of one key: half, so that one key that writes in many rooms leaves room for the others.
+pub const CONCURRENT_PER_KEY: usize = CONCURRENT / 2;
+
+/// Messages of a room that wait for the command: more than people write while it runs once. A key gives way to those that have
+/// fewer. Each has a few hundred octets, and 96 KiB at most (every octet escaped in JSON).
 pub const WAITING: usize = 64;
+
+/// Messages of all rooms that wait: four rooms that are full, and one for each room of an agent at least. A room gives way to
+/// those that have fewer.
+pub const WAITING_IN_ALL: usize = 4 * WAITING;
 
 /// Interval of the reports of messages that were left out.
 pub const DROPS_INTERVAL: Duration = Duration::from_secs(10);

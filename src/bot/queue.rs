@@ -1,102 +1,57 @@
-//! The queue of messages for the command of a bot, and the thread that runs it.
+//! A bot: which message its command gets next, and the threads that run it.
 //!
-//! Invariants: one message is with the thread at a time; nothing waits for it; a message is left out only if
-//! [`limits::WAITING`] wait and no key has more of them than its own, and each that is left out is in a count that is reported;
-//! keys take turns.
+//! Invariants: one message of a room is with a thread at a time, and of a key no more than [`limits::CONCURRENT_PER_KEY`];
+//! rooms do not wait for each other while a thread is free; nothing waits for a thread; each message that is left out is in a
+//! count that is reported.
 
-use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
+use super::waiting::{Message, Next, Waiting};
 use super::{Outcome, limits};
 use crate::message::{RoomName, key_of_member};
 
 /// Event of a bot.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
-    /// A command has ended. The next one begins with [`Bot::start_next`].
-    Ended(Outcome),
+    /// A command has ended. The next one of its room begins with [`Bot::finish_answer`].
+    Ended(Slot, Outcome),
     /// Messages were left out, because too many waited.
     Dropped(u64),
-    /// The thread has ended: there are no more answers.
+    /// A thread has ended: there are no more answers.
     Gone,
 }
 
-/// Message for the command.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Message {
-    /// Room that it was said in, and that the answer goes to; `None` is the default room.
-    pub room: Option<RoomName>,
-    /// Line of JSON.
-    pub json: Vec<u8>,
-}
+/// Number of one of the commands that run at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Slot(usize);
 
-/// A bot: the messages that wait, and its thread.
+/// A bot: the messages that wait, and its threads.
 #[derive(Debug)]
 pub struct Bot {
-    messages: Sender<Vec<u8>>,
-    outcomes: Receiver<Outcome>,
+    workers: Vec<Worker>,
     waiting: Waiting,
-    /// Room of the message that is with the thread.
-    room: Option<RoomName>,
-    /// True while a message is with the thread, or its outcome is not done with.
-    is_busy: bool,
     is_gone: bool,
     /// Messages that were left out since the last report.
     dropped: u64,
     reported: Option<Instant>,
 }
 
-/// Messages that wait, by the names of their keys in the order of their turns. None is empty.
-#[derive(Default, Debug)]
-struct Waiting {
-    keys: VecDeque<(String, VecDeque<Message>)>,
-    count: usize,
+/// A thread that runs the command.
+#[derive(Debug)]
+struct Worker {
+    messages: Sender<Vec<u8>>,
+    outcomes: Receiver<Outcome>,
+    /// Room and key of the message that is with the thread, or whose outcome is not done with.
+    busy: Option<(Option<RoomName>, String)>,
+    /// True once it has had a message.
+    was_used: bool,
 }
 
-impl Waiting {
-    /// Adds a message. Returns false if one is left out: this one, or the newest of the key that has most.
-    fn push(&mut self, key: &str, message: Message) -> bool {
-        let own = self.keys.iter().position(|(name, _)| name == key);
-        let of_own = own.map_or(0, |own| self.keys[own].1.len());
-        let is_full = self.count >= limits::WAITING;
-        if is_full {
-            let most = self.keys.iter_mut().max_by_key(|(_, queue)| queue.len());
-            match most {
-                // It keeps at least one: it has more than the other.
-                Some((_, queue)) if queue.len() > of_own + 1 => queue.pop_back(),
-                _ => return false,
-            };
-            self.count -= 1;
-        }
-        self.count += 1;
-        match own {
-            Some(own) => self.keys[own].1.push_back(message),
-            None => self.keys.push_back((key.to_owned(), [message].into())),
-        }
-        !is_full
-    }
-
-    fn pop(&mut self) -> Option<Message> {
-        let (key, mut queue) = self.keys.pop_front()?;
-        let message = queue.pop_front()?;
-        self.count -= 1;
-        if !queue.is_empty() {
-            self.keys.push_back((key, queue));
-        }
-        Some(message)
-    }
-}
-
-impl Bot {
-    /// Starts the thread. `run` returns the outcome for a message, or `None` if there is none and will be none; `wake` is
-    /// called after each. The thread ends when the bot is dropped.
-    ///
-    /// # Errors
-    /// The thread cannot be started.
-    pub fn start(
+impl Worker {
+    fn start(
         mut run: impl FnMut(&[u8]) -> Option<Outcome> + Send + 'static,
         wake: impl Fn() + Send + 'static,
     ) -> io::Result<Self> {
@@ -119,9 +74,30 @@ impl Bot {
         Ok(Self {
             messages,
             outcomes,
+            busy: None,
+            was_used: false,
+        })
+    }
+}
+
+impl Bot {
+    /// Starts a thread for each of `runs`, which returns the outcome for a message, or `None` if there is none and will be
+    /// none. `wake` is called after each. The threads end when the bot is dropped.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub fn start<R>(
+        runs: impl IntoIterator<Item = R>,
+        wake: impl Fn() + Clone + Send + 'static,
+    ) -> io::Result<Self>
+    where
+        R: FnMut(&[u8]) -> Option<Outcome> + Send + 'static,
+    {
+        let runs = runs.into_iter();
+        let workers = runs.map(|run| Worker::start(run, wake.clone()));
+        Ok(Self {
+            workers: workers.collect::<io::Result<_>>()?,
             waiting: Waiting::default(),
-            room: None,
-            is_busy: false,
             is_gone: false,
             dropped: 0,
             reported: None,
@@ -130,130 +106,216 @@ impl Bot {
 
     /// Adds a message of a member.
     pub fn push(&mut self, member: &str, message: Message) {
+        if self.is_gone {
+            return;
+        }
         self.dropped += u64::from(!self.waiting.push(key_of_member(member), message));
-        if !self.is_busy {
-            self.start_next();
+        self.start_next();
+    }
+
+    /// Notes that the answer of a command is sent. The next message of its room may be given to a thread.
+    pub fn finish_answer(&mut self, slot: Slot) {
+        self.workers[slot.0].busy = None;
+        self.start_next();
+    }
+
+    /// Gives messages to free threads.
+    fn start_next(&mut self) {
+        while let Some(free) = self.workers.iter().position(|one| one.busy.is_none()) {
+            let busy = || self.workers.iter().filter_map(|one| one.busy.as_ref());
+            let may_run = |room: Option<&RoomName>, key: &str| {
+                let of_key = busy().filter(|(_, other)| other == key).count();
+                of_key < limits::CONCURRENT_PER_KEY
+                    && busy().all(|(other, _)| other.as_ref() != room)
+            };
+            let Some(Next { room, key, json }) = self.waiting.pop(may_run) else {
+                return;
+            };
+            let worker = &mut self.workers[free];
+            worker.was_used = true;
+            worker.busy = Some((room, key));
+            // An error is the end of the thread, which `poll` reports.
+            let _ = worker.messages.send(json);
         }
     }
 
-    /// Gives the next message to the thread, after the outcome of the one before.
-    pub fn start_next(&mut self) {
-        self.is_busy = match self.waiting.pop() {
-            // An error is the end of the thread, which `poll` reports.
-            Some(Message { room, json }) => {
-                self.room = room;
-                self.messages.send(json).is_ok()
-            }
-            None => false,
-        };
+    /// Returns the room of a command.
+    #[must_use]
+    pub fn room(&self, slot: Slot) -> Option<&RoomName> {
+        self.workers[slot.0].busy.as_ref()?.0.as_ref()
     }
 
-    /// Returns the room of the message that has an outcome.
+    /// Number of threads that have had a message.
     #[must_use]
-    pub const fn room(&self) -> Option<&RoomName> {
-        self.room.as_ref()
+    pub fn used(&self) -> usize {
+        self.workers.iter().filter(|one| one.was_used).count()
     }
 
     /// Returns the next event.
     pub fn poll(&mut self) -> Option<Event> {
-        let is_idle = !self.is_busy && self.waiting.count == 0;
+        let is_busy = self.workers.iter().any(|one| one.busy.is_some());
+        let is_idle = !is_busy && self.waiting.is_empty();
         let is_due = |at: Instant| at.elapsed() >= limits::DROPS_INTERVAL;
         if self.dropped > 0 && (is_idle || self.reported.is_none_or(is_due)) {
             self.reported = Some(Instant::now());
             return Some(Event::Dropped(std::mem::take(&mut self.dropped)));
         }
-        match self.outcomes.try_recv() {
-            Ok(outcome) => Some(Event::Ended(outcome)),
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) if self.is_gone => None,
-            Err(TryRecvError::Disconnected) => {
-                self.is_gone = true;
-                Some(Event::Gone)
+        let mut has_ended = false;
+        for (slot, worker) in self.workers.iter().enumerate() {
+            match worker.outcomes.try_recv() {
+                Ok(outcome) => return Some(Event::Ended(Slot(slot), outcome)),
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => has_ended = true,
             }
         }
+        let is_new = has_ended && !self.is_gone;
+        self.is_gone |= has_ended;
+        is_new.then_some(Event::Gone)
     }
 
-    /// Waits until the thread has ended, for at most `time`. Its command must have been canceled.
+    /// Waits until the threads have ended, for at most `time`. Their commands must have been canceled.
     pub fn finish(self, time: Duration) {
-        drop(self.messages);
         let until = Instant::now() + time;
-        while self.outcomes.recv_deadline(until).is_ok() {}
+        let ends = self.workers.into_iter().map(|worker| worker.outcomes);
+        // Every sender of messages is dropped before the first wait.
+        for outcomes in ends.collect::<Vec<_>>() {
+            while outcomes.recv_deadline(until).is_ok() {}
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
     use crate::bot::Answer;
 
-    fn message(json: String) -> Message {
-        let (room, json) = (None, json.into_bytes());
+    fn message(room: Option<&str>, json: &str) -> Message {
+        let room = room.map(|room| room.parse().unwrap());
+        let json = json.as_bytes().to_vec();
         Message { room, json }
     }
 
+    fn answer(message: &[u8]) -> Outcome {
+        Outcome::Answered(Answer::new(message, false))
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
     fn next_event(bot: &mut Bot) -> Event {
+        let until = Instant::now() + LONG;
         loop {
             if let Some(event) = bot.poll() {
                 return event;
             }
+            assert!(Instant::now() < until, "there is no event");
             std::thread::yield_now();
         }
     }
 
     #[test]
-    fn a_bot_is_given_one_message_at_a_time_and_the_surplus_is_counted() {
+    fn a_bot_is_given_one_message_of_a_room_at_a_time_and_the_surplus_is_counted() {
         let (go, wait) = bounded::<()>(0);
-        let echo = move |message: &[u8]| {
-            wait.recv().ok()?;
-            Some(Outcome::Answered(Answer::new(message, false)))
+        let run = |_| {
+            let wait = wait.clone();
+            move |message: &[u8]| {
+                wait.recv().ok()?;
+                Some(answer(message))
+            }
         };
-        let mut bot = Bot::start(echo, || {}).unwrap();
+        let mut bot = Bot::start((0..2).map(run), || {}).unwrap();
+        drop(wait);
         let surplus = 5;
         let all = 1 + limits::WAITING + surplus;
         for number in 0..all {
-            bot.push("ann", message(number.to_string()));
+            bot.push("ann", message(None, &number.to_string()));
         }
         assert_eq!(bot.poll(), Some(Event::Dropped(surplus as u64)));
-        bot.push("ann", message("surplus".to_owned()));
+        bot.push("ann", message(None, "surplus"));
         assert_eq!(bot.poll(), None, "reported later");
+        assert_eq!(bot.used(), 1);
         for number in 0..all - surplus {
             go.send(()).unwrap();
-            let answer = Answer::new(number.to_string().as_bytes(), false);
-            let ended = Event::Ended(Outcome::Answered(answer));
-            assert_eq!(next_event(&mut bot), ended);
+            let expected = answer(number.to_string().as_bytes());
+            assert_eq!(next_event(&mut bot), Event::Ended(Slot(0), expected));
             assert_eq!(bot.poll(), None);
-            bot.start_next();
+            bot.finish_answer(Slot(0));
         }
         assert_eq!(bot.poll(), Some(Event::Dropped(1)));
         drop(go);
-        bot.push("ann", message("x".to_owned()));
+        bot.push("ann", message(None, "x"));
         assert_eq!(next_event(&mut bot), Event::Gone);
+        assert_eq!(bot.poll(), None);
+        bot.push("ann", message(None, "y"));
         assert_eq!(bot.poll(), None);
     }
 
-    #[test]
-    fn keys_take_turns_at_a_bot_and_none_keeps_the_messages_of_another_from_it() {
-        let mut waiting = Waiting::default();
-        let mut left_out = 0;
-        let mut push = |member: &str, json: String| {
-            left_out += usize::from(!waiting.push(key_of_member(member), message(json)));
+    /// A bot whose commands report their message when they begin and end when their sender does.
+    fn held(slots: usize) -> (Bot, mpsc::Receiver<(String, mpsc::Sender<()>)>) {
+        let (begun, begins) = mpsc::channel();
+        let run = move |_| {
+            let begun = begun.clone();
+            move |message: &[u8]| {
+                let (end, ended) = mpsc::channel();
+                let text = String::from_utf8(message.to_vec()).unwrap();
+                begun.send((text, end)).ok()?;
+                let _ = ended.recv();
+                Some(answer(message))
+            }
         };
+        (Bot::start((0..slots).map(run), || {}).unwrap(), begins)
+    }
+
+    #[test]
+    fn a_command_that_hangs_in_one_room_delays_no_other_room() {
+        let (mut bot, begins) = held(2);
+        bot.push("ann", message(Some("slow"), "slow0"));
+        bot.push("bob", message(Some("slow"), "slow1"));
+        let (text, slow) = begins.recv_timeout(LONG).unwrap();
+        assert_eq!(text, "slow0");
         for number in 0..100 {
-            let member = ["ann", "ann#2", "bob(ann)", "(ann)"][number % 4];
-            push(member, format!("ann{number}"));
+            let text = format!("fast{number}");
+            bot.push("cy", message(None, &text));
+            let (begun, end) = begins.recv_timeout(LONG).unwrap();
+            assert_eq!(begun, text);
+            drop(end);
+            let Event::Ended(slot, outcome) = next_event(&mut bot) else {
+                panic!("{text}")
+            };
+            assert_eq!((outcome, bot.room(slot)), (answer(text.as_bytes()), None));
+            bot.finish_answer(slot);
         }
-        for number in 0..100 {
-            push("cy", format!("cy{number}"));
+        drop(slow);
+        let Event::Ended(slot, _) = next_event(&mut bot) else {
+            panic!("it has ended")
+        };
+        assert_eq!(bot.room(slot).unwrap().as_str(), "slow");
+        assert!(
+            begins.try_recv().is_err(),
+            "the answer before is not sent yet"
+        );
+        bot.finish_answer(slot);
+        assert_eq!(begins.recv_timeout(LONG).unwrap().0, "slow1");
+    }
+
+    #[test]
+    fn one_key_in_many_rooms_leaves_threads_of_a_bot_for_the_others() {
+        let (mut bot, begins) = held(limits::CONCURRENT);
+        for number in 0..2 * limits::CONCURRENT {
+            bot.push("ann", message(Some(&format!("room{number}")), "ann"));
         }
-        push("dan", "dan0".to_owned());
-        assert_eq!(left_out, 201 - limits::WAITING);
-        let all = std::iter::from_fn(|| waiting.pop());
-        let all: Vec<_> = all
-            .map(|one| String::from_utf8(one.json).unwrap())
+        bot.push("bob", message(None, "bob"));
+        let mut running: Vec<_> = (0..=limits::CONCURRENT_PER_KEY)
+            .map(|_| begins.recv_timeout(LONG).unwrap())
             .collect();
-        assert_eq!(all.len(), limits::WAITING);
-        assert_eq!(all[..5], ["ann0", "cy0", "dan0", "ann1", "cy1"]);
-        let of = |key: &str| all.iter().filter(|one| one.starts_with(key)).count();
-        assert_eq!(of("ann").abs_diff(of("cy")), 1, "{all:?}");
+        let of_ann = running.iter().filter(|(text, _)| text == "ann").count();
+        assert_eq!(of_ann, limits::CONCURRENT_PER_KEY);
+        assert_eq!(bot.used(), limits::CONCURRENT_PER_KEY + 1);
+        // In a room where ann waits, too, another key is first.
+        bot.push("cy", message(Some("room9"), "cy"));
+        running.push(begins.recv_timeout(LONG).unwrap());
+        assert_eq!(running.last().unwrap().0, "cy");
+        assert!(begins.try_recv().is_err());
     }
 }

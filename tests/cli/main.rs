@@ -10,6 +10,7 @@ mod agent_prompt;
 mod audit;
 mod batch;
 mod bootstrap;
+mod bot_rooms;
 mod bots;
 mod bounds;
 mod cgroups;

@@ -2,8 +2,8 @@
 //!
 //! Not its process ([`agent::bot`](crate::agent::bot)). Invariants: only a verified message of a member that is no bot starts
 //! the command: neither what is typed at the agent nor plain text nor a private message does; the answer goes to the room of
-//! the message; the end of its process ends nothing else; it says no more than one key may, and the next command begins when
-//! every line of the answer before is said.
+//! the message; the end of its process ends nothing else; it says no more than one key may, in rooms in turn, and the next command
+//! of a room begins when every line of the answer before is said there.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,35 +12,36 @@ use std::os::fd::OwnedFd;
 use crate::agent::bot::connect;
 use crate::agent::chat::{Chat, Line};
 use crate::agent::outbox::Outbox;
-use crate::bot::{Bot, Event, Message, Outcome};
+use crate::bot::{Bot, Event, Message, Outcome, Slot};
+use crate::message::RoomName;
 use crate::time::Instant;
 
 /// The bot of a front.
 pub struct FrontBot {
     bot: Bot,
-    /// Lines of an answer that are not sent yet.
-    answer: VecDeque<String>,
-    /// True until the answer to the present message is sent.
-    is_answering: bool,
+    /// Lines of answers that are not sent yet, in the order of their turns.
+    answers: VecDeque<(Slot, VecDeque<String>)>,
     /// Time at which the next line may be sent, if it comes too early.
     again: Option<Instant>,
+    /// Number of processes that the supervisor was asked for.
+    processes: usize,
 }
 
 impl FrontBot {
     /// Returns the bot whose processes come on a channel. `wake` is called when there is an event.
     ///
     /// # Errors
-    /// The thread cannot be started.
-    pub fn new(channel: OwnedFd, wake: impl Fn() + Send + 'static) -> io::Result<Self> {
+    /// A thread cannot be started.
+    pub fn new(channel: OwnedFd, wake: impl Fn() + Clone + Send + 'static) -> io::Result<Self> {
         Ok(Self::of(connect(channel, wake)?))
     }
 
     const fn of(bot: Bot) -> Self {
         Self {
             bot,
-            answer: VecDeque::new(),
-            is_answering: false,
+            answers: VecDeque::new(),
             again: None,
+            processes: 1,
         }
     }
 
@@ -69,36 +70,59 @@ impl FrontBot {
 
     /// Says the answers in a chat, as fast as its rate allows. Failures are logged.
     pub fn answer(&mut self, now: Instant, chat: &mut Chat, outbox: &mut Outbox) {
-        if self.again.is_some_and(|again| again > now) {
-            return;
-        }
-        self.again = None;
         loop {
-            while let Some(line) = self.answer.pop_front() {
+            while let Some(event) = self.bot.poll() {
+                self.on_event(event);
+            }
+            if self.answers.is_empty() || self.again.is_some_and(|again| again > now) {
+                return;
+            }
+            self.again = None;
+            self.say(now, chat, outbox);
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Ended(slot, outcome) => {
+                let lines = lines(outcome, self.bot.room(slot));
+                self.answers.push_back((slot, lines.into()));
+            }
+            Event::Dropped(messages) => tracing::warn!(
+                event = "bot_dropped",
+                "on-message: messages came too fast; not answered: {messages}"
+            ),
+            // The supervisor is gone, or has another front.
+            Event::Gone => tracing::debug!("on-message: there are no more answers"),
+        }
+    }
+
+    /// Says a line of each answer in turn, until all are said or the next one comes too early.
+    fn say(&mut self, now: Instant, chat: &mut Chat, outbox: &mut Outbox) {
+        while let Some((slot, mut lines)) = self.answers.pop_front() {
+            if let Some(line) = lines.pop_front() {
                 if let Err(again) = chat.pace_answer(now, line.len()) {
-                    self.answer.push_front(line);
+                    lines.push_front(line);
+                    self.answers.push_front((slot, lines));
                     self.again = Some(again);
                     return;
                 }
-                chat.on_answer(now, self.bot.room(), line, outbox);
+                chat.on_answer(now, self.bot.room(slot), line, outbox);
             }
-            if std::mem::take(&mut self.is_answering) {
-                self.bot.start_next();
-            }
-            match self.bot.poll() {
-                Some(Event::Ended(outcome)) => {
-                    self.is_answering = true;
-                    self.answer.extend(lines(outcome));
-                }
-                Some(Event::Dropped(messages)) => tracing::warn!(
-                    event = "bot_dropped",
-                    "on-message: messages came too fast; not answered: {messages}"
-                ),
-                // The supervisor is gone, or has another front.
-                Some(Event::Gone) => tracing::debug!("on-message: there are no more answers"),
-                None => return,
+            if lines.is_empty() {
+                self.bot.finish_answer(slot);
+            } else {
+                self.answers.push_back((slot, lines));
             }
         }
+    }
+
+    /// Returns the number of processes that are needed, if it has grown.
+    pub fn poll_processes(&mut self) -> Option<usize> {
+        let used = self.bot.used();
+        let has_grown = used > self.processes;
+        self.processes = self.processes.max(used);
+        has_grown.then_some(used)
     }
 
     /// Returns the time at which an answer goes on.
@@ -108,16 +132,17 @@ impl FrontBot {
 }
 
 /// Returns the lines of an outcome. A failure is logged.
-fn lines(outcome: Outcome) -> Vec<String> {
+fn lines(outcome: Outcome, room: Option<&RoomName>) -> Vec<String> {
+    let room = room.map_or_else(String::new, |room| format!(" in room {room}"));
     match outcome {
         Outcome::Answered(answer) => {
             if answer.is_cut {
-                tracing::warn!(event = "bot_cut", "on-message: the answer was cut");
+                tracing::warn!(event = "bot_cut", "on-message{room}: the answer was cut");
             }
             answer.lines
         }
         Outcome::Failed(failure) => {
-            tracing::warn!(event = "bot_failed", "on-message: {failure}");
+            tracing::warn!(event = "bot_failed", "on-message{room}: {failure}");
             Vec::new()
         }
     }
@@ -140,7 +165,7 @@ mod tests {
             let answer = Answer::new(output.as_bytes(), false);
             Some(Outcome::Answered(answer))
         };
-        let bot = Bot::start(run, move || woken.send(()).unwrap()).unwrap();
+        let bot = Bot::start([run], move || woken.send(()).unwrap()).unwrap();
         let mut bot = FrontBot::of(bot);
         let (mut chat, mut outbox) = (Chat::default(), Outbox::default());
         let message = Line::Said {
@@ -171,6 +196,39 @@ mod tests {
             taken + CHAT_BURST + Duration::from_millis(100) > worth,
             "{taken:?}"
         );
+    }
+
+    #[test]
+    fn the_answers_of_a_bot_in_two_rooms_are_said_in_turn() {
+        let (woken, wake) = crossbeam_channel::unbounded();
+        let run = |_| |_: &[u8]| Some(Outcome::Answered(Answer::new(b"1\n2\n3\n", false)));
+        let bot = Bot::start((0..2).map(run), move || woken.send(()).unwrap()).unwrap();
+        let mut bot = FrontBot::of(bot);
+        assert_eq!(bot.poll_processes(), None);
+        let build: RoomName = "build".parse().unwrap();
+        for room in [None, Some(build)] {
+            bot.hear(&Line::Said {
+                action: false,
+                from: "ann".to_owned(),
+                text: "hello".to_owned(),
+                room,
+                bot: false,
+            });
+            wake.recv().unwrap();
+        }
+        assert_eq!(bot.poll_processes(), Some(2));
+        assert_eq!(bot.poll_processes(), None);
+        let (mut chat, mut outbox) = (Chat::default(), Outbox::default());
+        bot.answer(Instant::from_micros(1), &mut chat, &mut outbox);
+        let said = std::iter::from_fn(|| chat.poll_line()).map(|line| match line {
+            Line::Said { room, text, .. } => match room {
+                Some(room) => format!("{room} {text}"),
+                None => text,
+            },
+            other => panic!("{other:?}"),
+        });
+        let said: Vec<_> = said.collect();
+        assert_eq!(said, ["1", "build 1", "2", "build 2", "3", "build 3"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::io;
 use std::time::Instant as Moment;
 
+use super::bot::FrontBot;
 use super::prompt::Prepared;
 use super::styled_line::styled;
 use super::terminal::{self, Printer};
@@ -76,6 +77,11 @@ impl Thread {
             if let Some(printer) = &self.printer {
                 printer.show(line);
             }
+        }
+        // It may answer in more rooms at once than before.
+        if let Some(count) = self.bot.as_mut().and_then(FrontBot::poll_processes) {
+            let message = ToSupervisor::BotProcesses(count);
+            self.service.processes().send(&message);
         }
     }
 

@@ -130,7 +130,7 @@ impl Thread {
     pub(super) fn open_bot(
         &mut self,
         channel: Option<OwnedFd>,
-        wake: impl Fn() + Send + 'static,
+        wake: impl Fn() + Clone + Send + 'static,
     ) -> io::Result<()> {
         self.bot = channel
             .map(|channel| FrontBot::new(channel, wake))

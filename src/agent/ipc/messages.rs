@@ -229,6 +229,8 @@ pub enum ToSupervisor {
     Forget(JobId),
     /// Write a line to the audit.
     Record(Vec<u8>),
+    /// The bot needs so many processes.
+    BotProcesses(usize),
     /// A member, or the agent's user, has said something in a room of the chat; its time has no meaning.
     Said(Earlier),
     /// An INIT with this fingerprint was answered.

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use self::bot::BotProcess;
+use self::bot::BotProcesses;
 use super::{Supervisor, limits};
 use crate::agent::ipc::FRONT;
 use crate::agent::ipc::{Frames, Setup, ToFront, ToSupervisor, send_descriptors};
@@ -30,7 +30,7 @@ pub struct FrontProcess {
     /// Makes the first message.
     setup: Box<dyn Fn(&Supervisor) -> Setup + Send>,
     /// The bot, if there is one.
-    bot: Option<BotProcess>,
+    bot: Option<BotProcesses>,
     child: Option<Child>,
     started: Option<Instant>,
     next: Instant,
@@ -47,7 +47,7 @@ impl FrontProcess {
         setup: impl Fn(&Supervisor) -> Setup + Send + 'static,
     ) -> Self {
         Self {
-            bot: bot.map(|command| BotProcess::new(program.clone(), command)),
+            bot: bot.map(|command| BotProcesses::new(program.clone(), command)),
             program,
             descriptors,
             setup: Box::new(setup),
@@ -78,7 +78,7 @@ impl FrontProcess {
         let outputs = supervisor.shared.outputs.read_only()?;
         let stdin = rustix::stdio::stdin();
         let inputs = supervisor.shared.inputs.file();
-        let bot = self.bot.as_mut().map(BotProcess::on_front).transpose()?;
+        let bot = self.bot.as_mut().map(BotProcesses::on_front).transpose()?;
         // A front without a bot gets another descriptor in its place, which is no socket.
         let bot = bot.as_ref().map_or(inputs, |channel| channel.as_fd());
         let mut descriptors: Vec<BorrowedFd<'_>> = vec![stdin, outputs.as_fd(), inputs, bot];
@@ -96,7 +96,7 @@ impl FrontProcess {
         Ok(connection)
     }
 
-    /// Starts the process of the bot, if there is one and it is due.
+    /// Starts a process of the bot, if there is one and it is due.
     pub fn serve_bot(&mut self, now: Instant, supervisor: &mut Supervisor) {
         if let Some(bot) = &mut self.bot {
             bot.serve(now, supervisor);
@@ -105,8 +105,9 @@ impl FrontProcess {
 
     /// Returns the next deadline of the bot.
     #[must_use]
-    pub fn bot_deadline(&self) -> Option<Instant> {
-        self.bot.as_ref().and_then(BotProcess::next_start)
+    pub fn bot_deadline(&self, supervisor: &Supervisor) -> Option<Instant> {
+        let bot = self.bot.as_ref()?;
+        bot.next_start(supervisor)
     }
 
     /// Returns the descriptors of the bound sockets.

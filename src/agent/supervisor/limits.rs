@@ -116,13 +116,13 @@ pub const FRONT_RESTART_MAX: Duration = Duration::from_secs(1);
 /// Time after which a front counts as sound, so that the next start is not delayed.
 pub const FRONT_SOUND: Duration = Duration::from_millis(500);
 
-/// Delay before the next start of the process of the bot, which doubles with each that has not been sound.
+/// Delay before the next start of a process of the bot, which doubles with each that has not been sound.
 pub const BOT_RESTART: Duration = Duration::from_millis(100);
 
-/// Longest delay between two starts of the process of the bot. Messages wait meanwhile, and those beyond a bound are counted.
+/// Longest delay between two starts of processes of the bot after a failure. Messages wait meanwhile, and those beyond a bound are counted.
 pub const BOT_RESTART_MAX: Duration = Duration::from_secs(10);
 
-/// Time after which the process of the bot counts as sound.
+/// Time after which a process of the bot counts as sound.
 pub const BOT_SOUND: Duration = Duration::from_secs(10);
 
 /// Time after Ctrl-C in which another one ends the agent even if the front says that the user has answered: longer than an

@@ -105,6 +105,7 @@ impl Supervisor {
             ToSupervisor::Detach(id) => self.detach(now, id),
             ToSupervisor::Forget(id) => self.forget(now, id),
             ToSupervisor::Record(line) => self.on_front_record(line),
+            ToSupervisor::BotProcesses(count) => self.on_bot_processes(count),
             ToSupervisor::Said(said) => self.keep_said(now, said),
             ToSupervisor::InitSeen(fingerprint) => {
                 self.on_init_seen(now, InitFingerprint(fingerprint));

@@ -209,8 +209,8 @@ pub struct Supervisor {
     front_ready: bool,
     /// Restriction that the front has reported last.
     in_force: Option<InForce>,
-    /// Time since which the present front serves.
-    serving: Option<Instant>,
+    /// The present front, once it serves.
+    serving: Option<serving::Serving>,
     /// Restriction that a front of the earlier program has reported.
     reported: Option<InForce>,
     recording: Option<Recording>,

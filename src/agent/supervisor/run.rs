@@ -288,7 +288,7 @@ impl Run {
                 let missing = self.supervisor.front.is_none() && !self.is_executing();
                 let next = process.filter(|_| missing).map(FrontProcess::next_start);
                 let next = next.or(self.replacement_deadline());
-                let bot = process.and_then(FrontProcess::bot_deadline);
+                let bot = process.and_then(|one| one.bot_deadline(&self.supervisor));
                 let bot = bot.filter(|_| self.supervisor.front.is_some());
                 next.into_iter()
                     .chain(bot)

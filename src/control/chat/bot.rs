@@ -10,7 +10,7 @@ use std::os::fd::AsFd as _;
 use crossbeam_channel::{Receiver, bounded};
 
 use super::ChatLoop;
-use crate::bot::{self, Bot, Command, Event, Message, Outcome};
+use crate::bot::{self, Bot, Command, Event, Message, Outcome, Slot};
 use crate::control::chat_client::Kind;
 use crate::control::limits;
 use crate::escape;
@@ -25,8 +25,8 @@ pub(super) struct ChatBot {
     answer: VecDeque<String>,
     /// True if the input of the chat has ended, in which it stays.
     pub(super) input_ended: bool,
-    /// True until the answer to the present message is sent.
-    is_answering: bool,
+    /// Command whose answer is not sent yet.
+    answering: Option<Slot>,
     /// Closed at the end; the command is killed then.
     held: PipeWriter,
 }
@@ -45,11 +45,12 @@ impl ChatBot {
             let _ = wake.try_send(());
         };
         Ok(Self {
-            bot: Bot::start(run, wake)?,
+            // One thread: a chat has one room.
+            bot: Bot::start([run], wake)?,
             woken,
             answer: VecDeque::new(),
             input_ended: false,
-            is_answering: false,
+            answering: None,
             held,
         })
     }
@@ -100,19 +101,19 @@ impl ChatLoop<'_> {
             if !bot.answer.is_empty() {
                 return;
             }
-            if std::mem::take(&mut bot.is_answering) {
-                bot.bot.start_next();
+            if let Some(slot) = bot.answering.take() {
+                bot.bot.finish_answer(slot);
             }
             match bot.bot.poll() {
-                Some(Event::Ended(Outcome::Answered(answer))) => {
-                    bot.is_answering = true;
+                Some(Event::Ended(slot, Outcome::Answered(answer))) => {
+                    bot.answering = Some(slot);
                     if answer.is_cut {
                         self.screen.note("--on-message: the answer was cut");
                     }
                     bot.answer.extend(answer.lines);
                 }
-                Some(Event::Ended(Outcome::Failed(failure))) => {
-                    bot.is_answering = true;
+                Some(Event::Ended(slot, Outcome::Failed(failure))) => {
+                    bot.answering = Some(slot);
                     self.screen.note(&format!("--on-message: {failure}"));
                 }
                 Some(Event::Dropped(messages)) => {

@@ -1,6 +1,7 @@
-//! The process of the bot: its start, its replacement when it has ended, and the end of what its command leaves then.
+//! The processes of the bot: their start, their replacement when they have ended, and the end of what their command leaves then.
 //!
-//! Not what it does ([`bot`](crate::agent::bot)). Invariants: it ends with its front on its own; one that has failed is
+//! Not what they do ([`bot`](crate::agent::bot)). Invariants: there is one for each room in which the command runs at once, as far as
+//! the front needs them; they end with their front on their own; one that has failed is
 //! replaced after a pause that grows, and neither its front nor a session is concerned; no process of its command is left.
 
 use std::io;
@@ -19,18 +20,17 @@ use crate::bot::Command;
 use crate::process::{Spec, Tree, User, start_time};
 use crate::time::Instant;
 
-/// The process of the bot, and those of earlier fronts that have not ended yet.
-pub struct BotProcess {
+/// The processes of the bot, and those of earlier fronts that have not ended yet.
+pub struct BotProcesses {
     program: PathBuf,
     command: Command,
     /// Takes the sockets of the processes to the present front.
     channel: Option<UnixStream>,
     running: Vec<Running>,
-    /// Process of the present front.
-    present: Option<Pid>,
+    /// Processes of the present front.
+    present: Vec<Pid>,
     /// Number of processes that were started.
     count: u64,
-    started: Instant,
     next: Instant,
     delay: Duration,
 }
@@ -40,25 +40,25 @@ struct Running {
     pid: Pid,
     id: JobId,
     tree: Tree,
+    started: Instant,
 }
 
-impl BotProcess {
-    /// Returns a bot whose process is not started yet.
+impl BotProcesses {
+    /// Returns a bot without processes.
     pub const fn new(program: PathBuf, command: Command) -> Self {
         Self {
             program,
             command,
             channel: None,
             running: Vec::new(),
-            present: None,
+            present: Vec::new(),
             count: 0,
-            started: Instant::ZERO,
             next: Instant::ZERO,
             delay: Duration::ZERO,
         }
     }
 
-    /// Returns the channel of a new front. The process of the one before ends on its own.
+    /// Returns the channel of a new front. The processes of the one before end on their own.
     ///
     /// # Errors
     /// The system has no descriptor left.
@@ -67,28 +67,27 @@ impl BotProcess {
         // A front that takes none delays nobody.
         own.set_nonblocking(true)?;
         self.channel = Some(own);
-        self.present = None;
+        self.present.clear();
         Ok(other)
     }
 
-    /// Returns the time from which a process may be started, if there is none.
-    pub fn next_start(&self) -> Option<Instant> {
-        self.present.is_none().then_some(self.next)
+    /// Returns the time from which a process may be started, if one is missing.
+    pub fn next_start(&self, supervisor: &Supervisor) -> Option<Instant> {
+        let is_missing = self.present.len() < supervisor.bot_processes();
+        is_missing.then_some(self.next)
     }
 
-    /// Starts a process for the present front, if it has none and it is due.
+    /// Starts processes for the present front, as far as they are missing and due.
     pub fn serve(&mut self, now: Instant, supervisor: &mut Supervisor) {
-        if self.next_start().is_none_or(|at| at > now) {
-            return;
-        }
-        self.started = now;
-        if let Err(error) = self.start(supervisor) {
-            tracing::error!(%error, event = "bot_not_started", "on-message: its process cannot be started");
-            self.postpone(now);
+        while self.next_start(supervisor).is_some_and(|at| at <= now) {
+            if let Err(error) = self.start(now, supervisor) {
+                tracing::error!(%error, event = "bot_not_started", "on-message: its process cannot be started");
+                self.postpone(now, now);
+            }
         }
     }
 
-    fn start(&mut self, supervisor: &mut Supervisor) -> io::Result<()> {
+    fn start(&mut self, now: Instant, supervisor: &mut Supervisor) -> io::Result<()> {
         let Some(channel) = &self.channel else {
             return Err(io::ErrorKind::NotConnected.into());
         };
@@ -106,10 +105,15 @@ impl BotProcess {
         if let Some(guard) = &mut supervisor.guard {
             guard.started(id, tree.to_parts());
         }
-        self.running.push(Running { pid, id, tree });
+        self.running.push(Running {
+            pid,
+            id,
+            tree,
+            started: now,
+        });
         // If the front does not get its socket, the process ends.
         send_descriptors(channel, &[own.as_fd()])?;
-        self.present = Some(pid);
+        self.present.push(pid);
         Ok(())
     }
 
@@ -126,7 +130,7 @@ impl BotProcess {
                 // It was reaped as an orphan.
                 Err(_) => None,
             };
-            let Running { tree, .. } = self.running.swap_remove(index);
+            let Running { tree, started, .. } = self.running.swap_remove(index);
             if let Some(guard) = &mut supervisor.guard {
                 guard.gone(id);
             }
@@ -136,22 +140,22 @@ impl BotProcess {
                 supervisor.endings.start_tree(id, tree, now);
                 supervisor.endings.kill_now(&id, now);
             }
-            if self.present == Some(pid) {
-                self.present = None;
+            if let Some(at) = self.present.iter().position(|one| *one == pid) {
+                self.present.swap_remove(at);
                 if !is_sound {
                     tracing::warn!(
                         event = "bot_ended",
                         "on-message: its process has ended; starting it anew"
                     );
                 }
-                self.postpone(now);
+                self.postpone(now, started);
             }
         }
     }
 
-    /// Sets the time of the next start after an end.
-    fn postpone(&mut self, now: Instant) {
-        self.delay = if now.since(self.started) >= limits::BOT_SOUND {
+    /// Sets the time of the next start after the end of a process that has begun at `started`.
+    fn postpone(&mut self, now: Instant, started: Instant) {
+        self.delay = if now.since(started) >= limits::BOT_SOUND {
             limits::BOT_RESTART
         } else {
             (self.delay * 2).clamp(limits::BOT_RESTART, limits::BOT_RESTART_MAX)
