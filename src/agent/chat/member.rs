@@ -169,6 +169,20 @@ impl Member {
         }
     }
 
+    /// Sends what waits, whether there is credit or not, and the end of the lane.
+    pub(super) fn end(mut self, outbox: &mut Outbox) {
+        if self.missed > 0 {
+            let note = to_line(&Reply::Missed {
+                messages: self.missed,
+            });
+            self.write(note.into(), outbox);
+        }
+        for (_, line) in std::mem::take(&mut self.waiting) {
+            self.write(line, outbox);
+        }
+        outbox.write(self.call, Lane::Control, Bytes::new(), true);
+    }
+
     fn write(&mut self, line: Bytes, outbox: &mut Outbox) {
         self.written += line.len() as u64;
         outbox.write(self.call, Lane::Control, line, false);

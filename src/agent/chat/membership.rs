@@ -51,6 +51,15 @@ impl Chat {
         self.remove(index, outbox);
     }
 
+    /// Ends the calls of all members behind the last message, because the agent ends.
+    pub fn end(&mut self, outbox: &mut Outbox) {
+        for member in std::mem::take(&mut self.members) {
+            let (name, room) = (member.name.clone(), member.room.clone());
+            member.end(outbox);
+            self.announce_left(name, room, outbox);
+        }
+    }
+
     /// Adds a member. Returns false if it was refused.
     pub(super) fn join(
         &mut self,

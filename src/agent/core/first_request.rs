@@ -64,6 +64,8 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
                     .on_call(now, call, &controller, request, policy, outbox);
                 CallKind::Jobs
             }
+            // A member that waits for an agent asks the next one.
+            Request::Chat { .. } if self.is_delivering() => CallKind::Unopened,
             Request::Chat { .. } | Request::Say { .. } => {
                 self.chat
                     .on_call(now, call, &controller, request, &mut self.outbox);

@@ -38,7 +38,7 @@ use crate::wire::limits::INVITE;
 use held_calls::HeldCalls;
 pub use own_session::is_own;
 pub use registration::Question;
-use session_state::{SessionState, Usage};
+use session_state::{CallKind, SessionState, Usage};
 
 /// Configuration of a service.
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ enum Phase {
     Working,
     /// Ends its jobs, at the latest until this time.
     Ending(Instant),
-    /// Delivers the results, at the latest until this time.
+    /// Delivers the results and the last messages of the chat, at the latest until this time.
     Delivering(Instant),
     /// All sessions are closed.
     Closed,
@@ -210,7 +210,7 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
         match self.phase {
             Phase::Ending(at) if at <= now => {
                 self.jobs.kill_all();
-                self.phase = Phase::Delivering(now + limits::LAST_RESULTS);
+                self.deliver_last(now);
             }
             Phase::Delivering(at) if at <= now => self.close_all(now),
             Phase::Working | Phase::Ending(_) | Phase::Delivering(_) | Phase::Closed => {
@@ -251,11 +251,30 @@ impl<P: Processes, S: PolicySource> Service<P, S> {
     /// Continues a shutdown if its next step is due.
     fn proceed(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Ending(_)) && self.jobs.unfinished() == 0 {
-            self.phase = Phase::Delivering(now + limits::LAST_RESULTS);
+            self.deliver_last(now);
         }
-        if matches!(self.phase, Phase::Delivering(_)) && self.jobs.all_delivered() {
+        if self.is_delivering() && self.jobs.all_delivered() && self.is_chat_delivered() {
             self.close_all(now);
         }
+    }
+
+    /// Ends the chat: the last results and messages are on their way.
+    fn deliver_last(&mut self, now: Instant) {
+        self.phase = Phase::Delivering(now + limits::LAST_RESULTS);
+        self.chat.end(&mut self.outbox);
+    }
+
+    const fn is_delivering(&self) -> bool {
+        matches!(self.phase, Phase::Delivering(_))
+    }
+
+    /// Returns true if no call of the chat has something that was not received.
+    fn is_chat_delivered(&self) -> bool {
+        let mut calls = self
+            .sessions
+            .values()
+            .flat_map(|state| state.calls.values());
+        calls.all(|call| call.kind != CallKind::Chat)
     }
 
     /// Counts the memory that the calls of a session use for its key. Closes the session if it exceeds the bounds of

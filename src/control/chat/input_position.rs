@@ -49,13 +49,8 @@ impl InputPosition {
         typed
     }
 
-    /// Returns words for input that was not taken. Unless it `must_be_known`, there may be some as long as the input has not
-    /// ended.
-    pub(super) fn unread(
-        &mut self,
-        input: &Receiver<Input>,
-        must_be_known: bool,
-    ) -> Option<String> {
+    /// Returns words for input that was written and not taken, if there is some.
+    pub(super) fn unread(&mut self, input: &Receiver<Input>) -> Option<String> {
         if self.is_done {
             return None;
         }
@@ -69,7 +64,7 @@ impl InputPosition {
             };
             input.recv_timeout(time)
         });
-        let is_unread = next.map_or(!must_be_known, |next| is_line(&next.typed));
+        let is_unread = next.is_ok_and(|next| is_line(&next.typed));
         is_unread.then(|| match self.line {
             0 => "the input was not read".to_owned(),
             line => format!("input behind line {line} was not read"),
@@ -113,11 +108,11 @@ mod tests {
             is_done: false,
         };
         sender.send(line(1)).unwrap();
-        let words = position.unread(&input, true);
+        let words = position.unread(&input);
         assert_eq!(words.as_deref(), Some("the input was not read"));
         position.taken(Ok(line(7)));
         sender.send(line(8)).unwrap();
-        let words = position.unread(&input, true);
+        let words = position.unread(&input);
         assert_eq!(words.as_deref(), Some("input behind line 7 was not read"));
         // Its end was read, and not taken.
         let end = Input {
@@ -125,9 +120,9 @@ mod tests {
             line: 9,
         };
         sender.send(end.clone()).unwrap();
-        assert_eq!(position.unread(&input, false), None);
+        assert_eq!(position.unread(&input), None);
         position.taken(Ok(end));
         sender.send(line(10)).unwrap();
-        assert_eq!(position.unread(&input, false), None);
+        assert_eq!(position.unread(&input), None);
     }
 }

@@ -360,7 +360,7 @@ impl ChatLoop<'_> {
 
     /// Names the messages that were not delivered. Returns the exit status.
     fn report(mut self, end: &End) -> u8 {
-        let unread = self.screen.unread(end.is_clean());
+        let unread = self.screen.unread();
         // Ends the prompt first: lines printed above it may be lost with it.
         drop(self.screen);
         let mut stderr = io::stderr().lock();

@@ -101,7 +101,7 @@ pub fn chat_plain(client: &Client, paths: Vec<Path>, options: &PlainOptions<'_>)
         status: DELIVERED,
     };
     let deadline = chat.run(options);
-    if let Some(words) = chat.screen.unread(true) {
+    if let Some(words) = chat.screen.unread() {
         chat.screen.note(&words);
         if chat.status == DELIVERED {
             chat.status = FAILED;

@@ -140,11 +140,9 @@ impl Screen {
         self.position.taken(input)
     }
 
-    /// Returns words for input of a pipe that was not taken, unless there is none. If the user has ended the chat, what its
-    /// writer may still write does not count.
-    pub(super) fn unread(&mut self, is_by_user: bool) -> Option<String> {
-        self.position
-            .unread(&self.typed, is_by_user || self.output_gone)
+    /// Returns words for input of a pipe that was not taken, unless there is none.
+    pub(super) fn unread(&mut self) -> Option<String> {
+        self.position.unread(&self.typed)
     }
 
     /// Marks a line of the user as delivered. Only at a prompt.

@@ -25,7 +25,7 @@ pub enum End {
     Denied,
     /// The agent does not take the request; its reason is not escaped.
     Refused(String),
-    /// The agent ended the call.
+    /// The agent ended the call, because it is shut down.
     PutOut,
     /// The agent ended the session; its reason is not escaped.
     ByPeer(String),
@@ -72,7 +72,7 @@ impl fmt::Display for End {
             Self::Lost => f.write_str("no answer any more"),
             Self::Denied => f.write_str("denied: this key may not chat there"),
             Self::Refused(reason) => write!(f, "the agent refuses: {}", quoted(reason)),
-            Self::PutOut => f.write_str("the agent has ended the chat"),
+            Self::PutOut => f.write_str("the agent has ended the chat: the agent ends"),
             Self::ByPeer(reason) if reason.is_empty() => {
                 f.write_str("the agent has ended the session")
             }

@@ -70,3 +70,23 @@ fn the_user_of_an_agent_is_listed_completed_and_written_to_until_leaving() {
     here.terminal.line("end");
     json.stdout_line(|line| line == r#"{"v":1,"left":{"name":"hall"}}"#);
 }
+
+#[test]
+#[ignore = "needs tmux"]
+fn a_line_typed_immediately_before_the_end_of_the_agent_reaches_every_member() {
+    for round in 0..4 {
+        let here = Here::new("--no-time");
+        let mut members = ["ann", "bob"].map(|name| here.member(name, &[]));
+        let last = format!("last words {round}");
+        here.terminal
+            .tmux(&["set-buffer", &format!("{last}\n/quit\n")]);
+        here.terminal.tmux(&["paste-buffer"]);
+        for member in &mut members {
+            member.stdout_line(|line| line == format!("hall: {last}"));
+            member.stderr_line(|line| {
+                line.ends_with(": the agent has ended the chat: the agent ends")
+            });
+        }
+        here.terminal.prompt();
+    }
+}

@@ -6,6 +6,7 @@ use super::harness::*;
 use crate::agent::jobs::{self, Exit, Force, OnShutdown, Output};
 use crate::agent::limits;
 use crate::message::{Cause, CloseCode, Outcome, Reply, Request};
+use crate::wire::Lane;
 
 #[test]
 fn a_shutdown_ends_the_jobs_and_delivers_their_results() {
@@ -45,6 +46,45 @@ fn a_shutdown_ends_the_jobs_and_delivers_their_results() {
         "the result has not been delivered"
     );
     harness.delivered(call);
+    assert!(harness.service.is_closed());
+    assert_eq!(harness.closed, [(alice, CloseCode::Shutdown as u64)].into());
+}
+
+#[test]
+fn a_shutdown_delivers_the_last_messages_of_the_chat() {
+    let mut harness = Harness::new();
+    let alice = harness.open(1, ALICE);
+    let join = Request::Chat {
+        after: None,
+        id: None,
+        name: None,
+        history: 0,
+        room: None,
+        whispers: true,
+    };
+    let call = harness.call(alice, 0, &join);
+    let slow = harness.call(alice, 1, &join);
+    harness.replies(call);
+    let now = harness.now;
+    let (chat, outbox) = harness.service.chat();
+    chat.on_typed(now, "the last words", outbox);
+    harness.service.shut_down(harness.now);
+    harness.drain();
+    let last = harness.replies(call).pop();
+    assert!(
+        matches!(&last, Some(Reply::Said { text, .. }) if text == "the last words"),
+        "{last:?}"
+    );
+    for member in [call, slow] {
+        assert!(harness.sent(member, Lane::Control).fin);
+    }
+    assert!(!harness.service.is_closed(), "they have not arrived");
+    // One that waits for the next agent is not taken.
+    let late = harness.call(alice, 2, &join);
+    assert_eq!(harness.replies(late), []);
+    harness.delivered(call);
+    assert!(!harness.service.is_closed(), "one has not arrived");
+    harness.pass(limits::LAST_RESULTS);
     assert!(harness.service.is_closed());
     assert_eq!(harness.closed, [(alice, CloseCode::Shutdown as u64)].into());
 }
