@@ -2,7 +2,7 @@
 //!
 //! Not the editing. Invariant: it is up to date once the editor has handled a key.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -50,6 +50,8 @@ struct Inner {
     is_paste_asked: AtomicBool,
     /// True if another program may have changed the mode of the terminal.
     is_lost: AtomicBool,
+    /// Number of lines that were dropped with the last Ctrl-C that may leave.
+    dropped: AtomicUsize,
     /// Line that was finished last.
     finished: Mutex<String>,
     question: Mutex<Option<Question>>,
@@ -125,6 +127,16 @@ impl Activity {
     /// Returns true while the user is asked whether to send lines that arrived at once.
     pub fn is_paste_asked(&self) -> bool {
         self.0.is_paste_asked.load(Ordering::SeqCst)
+    }
+
+    /// Notes the number of lines that are dropped with a Ctrl-C that may leave.
+    pub fn set_dropped(&self, lines: usize) {
+        self.0.dropped.store(lines, Ordering::SeqCst);
+    }
+
+    /// Takes that number.
+    pub fn take_dropped(&self) -> usize {
+        self.0.dropped.swap(0, Ordering::SeqCst)
     }
 
     /// Notes a finished line, which stays above the next prompt.

@@ -12,8 +12,10 @@ pub fn count(keys: &[u8]) -> usize {
 pub fn words(lines: usize) -> Option<String> {
     match lines {
         0 => None,
-        1 => Some("1 line behind /quit is not sent".into()),
-        lines => Some(format!("{lines} lines behind /quit are not sent")),
+        1 => Some("1 line behind the one that leaves is not sent".into()),
+        lines => Some(format!(
+            "{lines} lines behind the one that leaves are not sent"
+        )),
     }
 }
 

@@ -192,11 +192,12 @@ impl LineEditor {
                     }
                     return (vec![Typed::Interrupted], shown);
                 }
-                self.keys.discard();
+                let keys = self.keys.discard();
                 if activity.is_paste_asked() {
                     self.has_answered = true;
                     vec![Typed::Refused, Typed::Discarded]
                 } else if before.is_empty() && behind.is_empty() {
+                    activity.set_dropped(behind::count(&keys));
                     vec![Typed::Interrupted]
                 } else {
                     self.discard(&before, &behind);

@@ -173,10 +173,10 @@ impl Gate {
     }
 
     /// Drops what was read and the line editor has not handled, as the terminal drops what was not read when a key sends a
-    /// signal. The line editor calls it in its thread.
-    pub fn discard(&self) {
+    /// signal. Returns it, as the terminal keeps what is typed behind that key. The line editor calls it in its thread.
+    pub fn discard(&self) -> Vec<u8> {
         let mut passing = self.0.passing();
-        passing.take(&self.0.unread_keys());
+        passing.take(&self.0.unread_keys())
     }
 
     /// Puts aside what was typed and the line editor has not handled, until [`restore`](Self::restore): it was typed before a

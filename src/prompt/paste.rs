@@ -188,6 +188,13 @@ impl Paste {
         }
     }
 
+    /// Releases what is held, unless the user is to agree to it.
+    pub fn release_few(&mut self) {
+        if !self.is_long() {
+            self.release();
+        }
+    }
+
     /// Returns the next input that is ready.
     pub fn next(&mut self) -> Option<Typed> {
         self.ready.pop_front()

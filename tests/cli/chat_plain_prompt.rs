@@ -130,8 +130,11 @@ fn a_window_that_is_closed_ends_a_chat_that_gets_no_signal() {
 fn lines_that_are_pasted_behind_quit_are_counted_and_not_sent() {
     let user = User::new();
     for (behind, note) in [
-        ("two\r\rthree", "* 2 lines behind /quit are not sent"),
-        ("two\r", "* 1 line behind /quit is not sent"),
+        (
+            "two\r\rthree",
+            "* 2 lines behind the one that leaves are not sent",
+        ),
+        ("two\r", "* 1 line behind the one that leaves is not sent"),
     ] {
         let (mut here, peer) = at_a_prompt(&user);
         here.type_in(&format!("one\r/quit\r{behind}"));

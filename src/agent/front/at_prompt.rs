@@ -127,9 +127,11 @@ impl Thread {
                 }
                 Meaning::Late => self.note(LATE.into()),
                 Meaning::Nothing => {}
-                Meaning::Chat => self.take_input(&mut prompt, typed),
+                Meaning::Chat => self.take_input(now, &mut prompt, typed),
             }
-            self.on_ready(now, &mut prompt);
+            if !prompt.is_leaving() {
+                self.on_ready(now, &mut prompt);
+            }
             if !prompt.has_left {
                 prompt.proceed();
             }
@@ -137,11 +139,13 @@ impl Thread {
         let is_due = prompt.deadline().is_some_and(|at| at <= Moment::now());
         // Lines that were handed over may be ready from the beginning.
         if !prompt.has_left && (is_due || !prompt.paste.has_room()) {
-            let decision = prompt.paste.on_deadline(Moment::now());
-            self.on_decision(&prompt, decision);
-            self.on_ready(now, &mut prompt);
             let effect = prompt.interruption.on_deadline(Moment::now());
             self.on_interruption(&mut prompt, effect);
+            if !prompt.is_leaving() {
+                let decision = prompt.paste.on_deadline(Moment::now());
+                self.on_decision(&prompt, decision);
+                self.on_ready(now, &mut prompt);
+            }
         }
         prompt.show_question();
         self.prompt = Some(prompt);
@@ -149,11 +153,19 @@ impl Thread {
     }
 
     /// Takes input of the chat, and Ctrl-C.
-    fn take_input(&mut self, prompt: &mut Prompt, typed: Vec<Typed>) {
+    fn take_input(&mut self, at: Instant, prompt: &mut Prompt, typed: Vec<Typed>) {
         let now = Moment::now();
         for typed in typed {
             let edited = match typed {
-                Typed::Interrupted => Effect::Leave,
+                Typed::Interrupted => {
+                    if prompt.interruption.left_until(now).is_none() {
+                        // As at the end of input. What is typed from now on is behind it.
+                        let decision = prompt.paste.push(now, typed);
+                        self.on_decision(prompt, decision);
+                        self.on_ready(at, prompt);
+                    }
+                    Effect::Leave
+                }
                 Typed::Discarded => Effect::Discarded,
                 typed => {
                     let decision = prompt.paste.push(now, typed);
@@ -172,9 +184,7 @@ impl Thread {
             None => {}
             // The question is open: the supervisor counts.
             Some(_) if prompt.is_asked() => {}
-            Some(Effect::Leave) => {
-                self.quit(prompt);
-            }
+            Some(Effect::Leave) => prompt.has_left = self.quit(prompt),
             Some(Effect::Discarded) => self.service.processes().send(&ToSupervisor::Discarded),
         }
     }
@@ -283,9 +293,13 @@ impl Thread {
     }
 
     /// Handles Ctrl-C of which the supervisor tells.
-    pub(super) fn on_interrupted(&mut self) {
+    pub(super) fn on_interrupted(&mut self, now: Instant) {
         if let Some(mut prompt) = self.prompt.take() {
-            if !prompt.is_asked() {
+            if !prompt.is_asked() && !prompt.has_left {
+                if !prompt.is_leaving() {
+                    prompt.paste.release_few();
+                    self.on_ready(now, &mut prompt);
+                }
                 let effect = prompt.interruption.on_told(Moment::now());
                 self.on_interruption(&mut prompt, effect);
             }

@@ -49,7 +49,20 @@ impl Interruption {
         self.due
     }
 
-    /// Handles that time. Returns the effect.
+    /// Returns the time until which the user may turn out to have left, so that what is typed meanwhile is not sent. `None` if the
+    /// user has not left.
+    pub fn pending_until(&self, now: Instant) -> Option<Instant> {
+        self.due.or_else(|| self.left_until(now))
+    }
+
+    /// Returns the same for what the line editor has reported.
+    pub fn left_until(&self, now: Instant) -> Option<Instant> {
+        let (at, effect) = self.edited?;
+        let until = at + INTERRUPT_HEARD;
+        (effect == Effect::Leave && now < until).then_some(until)
+    }
+
+    /// Handles the time of [`Self::deadline`]. Returns the effect.
     pub fn on_deadline(&mut self, now: Instant) -> Option<Effect> {
         let is_due = self.due.is_some_and(|due| due <= now);
         is_due.then(|| {
@@ -69,8 +82,12 @@ mod tests {
         let mut both = Interruption::default();
         for effect in [Effect::Discarded, Effect::Leave] {
             assert_eq!(both.on_edited(now, effect), None);
+            let until = both.pending_until(now);
+            assert_eq!(until.is_some(), effect == Effect::Leave);
+            assert!(until.is_none_or(|until| both.pending_until(until).is_none()));
             assert_eq!(both.on_told(now + INTERRUPT_HEARD), Some(effect));
             assert_eq!(both.on_told(now), None);
+            assert_eq!(both.pending_until(now), both.deadline());
             assert_eq!(both.on_edited(now, effect), Some(effect));
             assert_eq!(both.deadline(), None);
         }

@@ -19,7 +19,7 @@ impl Thread {
         let Some(mut prompt) = self.prompt.take() else {
             return;
         };
-        if prompt.has_left {
+        if prompt.is_leaving() {
             if let Some(words) = behind::words(count_behind(&mut prompt)) {
                 self.note(words);
             }
@@ -65,11 +65,12 @@ fn count_behind(prompt: &mut Prompt) -> usize {
     let (Unsent { draft, keys, .. }, last) = prompt.take_unsent();
     let (before, behind) = (draft.0.into_bytes(), draft.1.into_bytes());
     let keys = [before, behind, keys, prompt.take_behind()].concat();
-    let last = last.map_or(0, |input| input.typed.len());
+    let typed = last.into_iter().flat_map(|input| input.typed);
+    let last = typed.filter(|typed| typed.to_line().is_some()).count();
     let (lines, decision) = prompt.paste.take_lines();
     let held = match decision {
         Decision::Dropped(lines) | Decision::TooMany(lines) | Decision::AskAgain(lines) => lines,
         Decision::None | Decision::Ask => 0,
     };
-    last + lines.len() + held + behind::count(&keys)
+    last + lines.len() + held + prompt.take_dropped() + behind::count(&keys)
 }

@@ -280,6 +280,11 @@ impl Prompt {
         input
     }
 
+    /// Takes the number of lines that were dropped with the Ctrl-C that leaves.
+    pub fn take_dropped(&self) -> usize {
+        self.activity.take_dropped()
+    }
+
     /// Takes what was typed and not read. Call it after [`take_unsent`](Self::take_unsent).
     pub fn take_behind(&self) -> Vec<u8> {
         self.keys.take_behind()
@@ -303,6 +308,8 @@ impl Prompt {
     /// Asks about jobs in the place of the prompt.
     pub fn ask(&mut self, question: &'static str, about: BTreeSet<JobId>) {
         self.asked = about;
+        // The user stays for now.
+        self.activity.take_dropped();
         self.activity.set_question(Some(question));
     }
 
@@ -316,6 +323,11 @@ impl Prompt {
     pub fn withdraw_question(&mut self) {
         self.close_question();
         self.withdrawn = Some(Instant::now());
+    }
+
+    /// Returns true if nothing more is sent: the user has left, or Ctrl-C may turn out to leave.
+    pub fn is_leaving(&self) -> bool {
+        self.has_left || self.interruption.pending_until(Instant::now()).is_some()
     }
 
     /// Returns true if a question was withdrawn just now.
@@ -377,8 +389,13 @@ impl Prompt {
     /// Returns the time at which lines that arrived at once are complete, the foreground is checked, or a line is interrupted
     /// again.
     pub fn deadline(&self) -> Option<Instant> {
+        if self.has_left {
+            return None;
+        }
+        // What is typed behind a Ctrl-C that may leave waits for its effect.
+        let interrupted = self.interruption.pending_until(Instant::now());
         let deadlines = [
-            self.paste.deadline(),
+            interrupted.or(self.paste.deadline()),
             self.next_check,
             self.next_interrupt,
             self.interruption.deadline(),

@@ -234,7 +234,7 @@ impl Thread {
             ToFront::Count(number) => {
                 let _ = self.net.handle.send(Command::Count(number));
             }
-            ToFront::Interrupted => self.on_interrupted(),
+            ToFront::Interrupted => self.on_interrupted(now),
             ToFront::ShutDown => {
                 self.is_ending = true;
                 self.take_last_typed(now);

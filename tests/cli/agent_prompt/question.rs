@@ -194,8 +194,29 @@ fn lines_that_are_pasted_behind_quit_at_an_agent_are_counted_and_not_sent() {
     ann.stdout_line(|line| line == "hall: said");
     screen.tmux(&["set-buffer", "/help\n/quit\nbehind it\nand more\n"]);
     screen.tmux(&["paste-buffer"]);
-    screen.shows("* 2 lines behind /quit are not sent");
+    screen.shows("* 2 lines behind the one that leaves are not sent");
     screen.prompt();
     here.is_restored();
     assert!(!ann.stdout_seen().iter().any(|line| line.contains("behind")));
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn lines_that_are_pasted_behind_ctrl_c_at_an_agent_are_counted_and_not_sent() {
+    let here = Here::new("--no-time");
+    let mut ann = here.member("ann", &[]);
+    let screen = &here.terminal;
+    screen.line("said");
+    ann.stdout_line(|line| line == "hall: said");
+    screen.tmux(&["set-buffer", "\u{3}secret\nmore\n"]);
+    screen.tmux(&["paste-buffer"]);
+    screen.shows("* 2 lines behind the one that leaves are not sent");
+    screen.prompt();
+    here.is_restored();
+    ann.wait();
+    let heard = ann.stdout_seen().join("\n");
+    assert!(
+        !heard.contains("secret") && !heard.contains("more"),
+        "{heard}"
+    );
 }
