@@ -2,8 +2,10 @@
 //!
 //! Not their effects. Invariant: the list of `/help`, completion and the parser use the same table.
 
+use serde::{Deserialize, Serialize};
+
 /// Command of a person in a chat.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Command {
     /// List the members.
     Who,
@@ -25,7 +27,7 @@ pub enum Command {
 }
 
 /// Input of the user.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Typed {
     /// Line to send. A piped one may be longer than a message.
     Line(String),
@@ -48,23 +50,55 @@ pub enum Typed {
 }
 
 impl Typed {
-    /// Returns a line that is parsed as this input. `None` if it is no line.
+    /// Returns true for a line, and false for a key or the end of input.
     #[must_use]
-    pub fn to_line(&self) -> Option<String> {
-        Some(match self {
-            Self::Line(line) if line.trim_start().starts_with('/') => line.replacen('/', "//", 1),
-            Self::Line(line) | Self::Unknown(line) => line.clone(),
-            Self::Command(Command::Who) => "/who".into(),
-            Self::Command(Command::Me(text)) => format!("/me {text}"),
-            Self::Command(Command::Msg { to, text }) => format!("/msg {to} {text}"),
-            Self::Command(Command::Exec(line)) => format!("/exec {line}"),
-            Self::Command(Command::Cancel) => "/cancel".into(),
-            Self::Command(Command::Help) => "/help".into(),
-            Self::Leave => "/quit".into(),
+    pub const fn is_line(&self) -> bool {
+        match self {
+            Self::Line(_) | Self::Command(_) | Self::Unknown(_) | Self::Leave => true,
             Self::End | Self::Interrupted | Self::Discarded | Self::Refused | Self::Failed(_) => {
-                return None;
+                false
             }
-        })
+        }
+    }
+
+    /// Returns the number of bytes of its text.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        match self {
+            Self::Line(text)
+            | Self::Unknown(text)
+            | Self::Failed(text)
+            | Self::Command(Command::Me(text) | Command::Exec(text)) => text.len(),
+            Self::Command(Command::Msg { to, text }) => to.len() + text.len(),
+            Self::Command(Command::Who | Command::Cancel | Command::Help)
+            | Self::Leave
+            | Self::End
+            | Self::Interrupted
+            | Self::Discarded
+            | Self::Refused => 0,
+        }
+    }
+
+    /// Returns it with `change` applied to its text.
+    #[must_use]
+    pub fn map_text(self, change: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Line(text) => Self::Line(change(&text)),
+            Self::Unknown(text) => Self::Unknown(change(&text)),
+            Self::Failed(text) => Self::Failed(change(&text)),
+            Self::Command(Command::Me(text)) => Self::Command(Command::Me(change(&text))),
+            Self::Command(Command::Exec(text)) => Self::Command(Command::Exec(change(&text))),
+            Self::Command(Command::Msg { to, text }) => Self::Command(Command::Msg {
+                to: change(&to),
+                text: change(&text),
+            }),
+            Self::Command(Command::Who | Command::Cancel | Command::Help)
+            | Self::Leave
+            | Self::End
+            | Self::Interrupted
+            | Self::Discarded
+            | Self::Refused => self,
+        }
     }
 }
 
@@ -187,17 +221,6 @@ mod tests {
         assert_eq!(parse("/msg\u{3000}ann\thi"), msg("ann", "hi"));
         assert_eq!(parse("/who me"), unknown("/who me"));
         assert_eq!(parse("/hlep"), unknown("/hlep"));
-    }
-
-    #[test]
-    fn input_has_a_line_that_is_parsed_as_the_same_input() {
-        let lines = "a line|//etc|  //etc /x|quit|/who|/me|/me  waves /x|/msg ann  so  what|/msg|/exec  ls 'a  b'|/cancel|/help|/hlep x";
-        for line in lines.split('|') {
-            let typed = parse(line).unwrap();
-            let again = typed.to_line().unwrap();
-            assert_eq!(parse(&again), Some(typed), "{line:?} as {again:?}");
-        }
-        assert_eq!(Typed::Interrupted.to_line(), None);
     }
 
     #[test]

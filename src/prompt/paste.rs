@@ -212,7 +212,7 @@ impl Paste {
 
     /// Takes the lines that are complete and not processed, in their order, for another prompt. Returns also the decision about
     /// those that are not among them.
-    pub fn take_lines(&mut self) -> (Vec<String>, Decision) {
+    pub fn take_lines(&mut self) -> (Vec<Typed>, Decision) {
         let decision = match (self.excess, self.others) {
             (0, 0) => Decision::None,
             (0, others) => Decision::Dropped(others),
@@ -223,7 +223,7 @@ impl Paste {
             all.append(&mut self.held);
         }
         self.drop_all();
-        (all.iter().filter_map(Typed::to_line).collect(), decision)
+        (all.into_iter().filter(Typed::is_line).collect(), decision)
     }
 
     /// Returns the lines that have not left, in their order.

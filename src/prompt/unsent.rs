@@ -5,14 +5,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{self, Typed};
+use super::command::Typed;
 use super::limits;
 
 /// Input of a prompt that was not processed.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Unsent {
-    /// Complete lines, in the order in which they were typed.
-    pub lines: Vec<String>,
+    /// Complete lines, in the order in which they were typed, as they were understood: another front may read a text otherwise.
+    #[serde(default, rename = "typed")]
+    pub lines: Vec<Typed>,
     /// Line that is not complete, before and behind the cursor.
     pub draft: (String, String),
     /// Keys behind it that the line editor has not handled.
@@ -61,7 +62,7 @@ impl Unsent {
     }
 
     fn size(&self) -> usize {
-        let lines: usize = self.lines.iter().map(String::len).sum();
+        let lines: usize = self.lines.iter().map(|line| line.size() + 1).sum();
         lines + self.draft.0.len() + self.draft.1.len() + self.keys.len()
     }
 
@@ -70,7 +71,11 @@ impl Unsent {
     pub fn without_controls(self) -> Self {
         let (before, behind) = self.draft;
         Self {
-            lines: self.lines.iter().map(|line| clean(line)).collect(),
+            lines: self
+                .lines
+                .into_iter()
+                .map(|line| line.map_text(clean))
+                .collect(),
             draft: (clean(&before), clean(&behind)),
             keys: self.keys,
             answer: self.answer.map(|answer| Answer {
@@ -80,9 +85,17 @@ impl Unsent {
         }
     }
 
-    /// Returns the input of the complete lines.
+    /// Returns the complete lines up to the one that leaves, if there is one: nothing behind it is processed.
     pub fn typed(&self) -> impl Iterator<Item = Typed> {
-        self.lines.iter().filter_map(|line| command::parse(line))
+        let lines = self.lines.iter().take(self.lines.len() - self.behind());
+        lines.filter(|line| line.is_line()).cloned()
+    }
+
+    /// Returns the number of lines behind the one that leaves.
+    #[must_use]
+    pub fn behind(&self) -> usize {
+        let leaves = self.lines.iter().position(|line| *line == Typed::Leave);
+        leaves.map_or(0, |at| self.lines.len() - at - 1)
     }
 
     /// Returns true if something was typed behind the complete lines.
@@ -133,12 +146,51 @@ fn clean(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::prompt::command;
+
+    /// Lines with blanks and the words that have a meaning.
+    fn text() -> impl Strategy<Value = String> {
+        let part = prop_oneof![
+            "[ \t]{1,3}",
+            "/{1,2}",
+            "quit|who|me|msg|exec|help|cancel",
+            "[a-zé]{1,5}"
+        ];
+        prop::collection::vec(part, 0..6).prop_map(|parts| parts.concat())
+    }
+
+    /// Lines of a prompt, and those without one, where each text is a line.
+    fn typed() -> impl Strategy<Value = Typed> {
+        prop_oneof![
+            text().prop_map(Typed::Line),
+            text().prop_filter_map("blank", |text| command::parse(&text)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_that_is_handed_over_comes_back_equal_and_nothing_behind_the_one_that_leaves(
+            lines in prop::collection::vec(typed(), 0..30)
+        ) {
+            let unsent = Unsent { lines: lines.clone(), ..Unsent::default() };
+            let message = postcard::to_allocvec(&unsent).unwrap();
+            let message: Unsent = postcard::from_bytes(&message).unwrap();
+            let state = serde_json::to_vec(&message.without_controls()).unwrap();
+            let unsent: Unsent = serde_json::from_slice(&state).unwrap();
+            let leaves = lines.iter().position(|line| *line == Typed::Leave);
+            let most = leaves.map_or(lines.len(), |at| at + 1);
+            prop_assert_eq!(unsent.behind(), lines.len() - most);
+            prop_assert_eq!(unsent.typed().collect::<Vec<_>>(), &lines[..most]);
+        }
+    }
 
     #[test]
     fn text_that_is_kept_has_no_control_characters_and_a_bound() {
         let unsent = Unsent {
-            lines: vec!["a\tb\u{1b}[2J".into()],
+            lines: vec![Typed::Line("a\tb\u{1b}[2J".into())],
             draft: ("日本\n".into(), "\u{7f}語".into()),
             keys: b"\x1b[D\r".to_vec(),
             answer: Some(Answer {
@@ -150,7 +202,7 @@ mod tests {
         assert!(unsent.is_bounded() && !unsent.is_empty());
         assert_eq!(unsent.words(), "1 line, and what was typed behind");
         let clean = unsent.without_controls();
-        assert_eq!(clean.lines, ["a\tb\u{fffd}[2J"]);
+        assert_eq!(clean.lines, [Typed::Line("a\tb\u{fffd}[2J".into())]);
         assert_eq!(clean.draft, ("日本\n".into(), "\u{fffd}語".into()));
         assert_eq!(clean.keys, b"\x1b[D\r");
         let answer = clean.answer.clone().unwrap();

@@ -219,16 +219,19 @@ fn more_than_twenty_lines_at_once_are_asked_about_at_an_agent_without_a_prompt()
     here.shows("* ann(owner) came");
     let mut wanted = pastes_without_a_prompt(&here, &mut ann);
     // Lines that wait for an answer wait for it at the next front.
-    let asked = paste_lines(&here, "reloaded", 21);
-    last_row(&here, QUESTION);
+    let asked = paste_lines(&here, "  quit\nreloaded", 20);
+    let asked = asked.join("\n");
+    let asked = asked.lines().map(str::to_owned);
+    let question = QUESTION.replace("21", "40");
+    last_row(&here, &question);
     here.tmux(&["send-keys", "-R"]);
     let reloaded = here.user.udpagent(["reload"]).outcome();
     assert_eq!(reloaded.status, 0, "{}", reloaded.stderr);
-    here.shows(QUESTION);
+    here.shows(&question);
     here.shows("* ann(owner) came");
     here.line("y");
     wanted.extend(asked);
-    ann.stdout_line(|line| line.ends_with(": reloaded 21"));
+    ann.stdout_line(|line| line.ends_with(": reloaded 20"));
     assert_eq!(heard(&mut ann), wanted);
     // Nobody has agreed to these.
     paste_lines(&here, "unanswered", 21);

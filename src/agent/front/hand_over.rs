@@ -11,6 +11,7 @@ use super::prompt::{Input, Prepared};
 use super::thread::Thread;
 use crate::agent::ipc::{Setup, ToSupervisor};
 use crate::agent::jobs::JobId;
+use crate::prompt::behind;
 use crate::prompt::command::Typed;
 
 impl Thread {
@@ -23,7 +24,7 @@ impl Thread {
         if let Some(Input { typed, shown }) = last {
             if shown.is_none() && !is_asked {
                 // Also as an answer to the question about a paste.
-                let lines = typed.into_iter().filter(|one| one.to_line().is_some());
+                let lines = typed.into_iter().filter(Typed::is_line);
                 for line in lines {
                     let decision = prompt.paste.push(Moment::now(), line);
                     self.on_decision(&prompt, decision);
@@ -83,6 +84,9 @@ impl Thread {
         if let Some(prompt) = &self.prompt {
             for decision in &prompt.handed_over {
                 self.on_decision(prompt, *decision);
+            }
+            if let Some(words) = behind::words(setup.typed.unsent.behind()) {
+                self.note(words);
             }
             if let Some(words) = prompt.paste.question() {
                 self.note(words);

@@ -66,7 +66,7 @@ fn count_behind(prompt: &mut Prompt) -> usize {
     let (before, behind) = (draft.0.into_bytes(), draft.1.into_bytes());
     let keys = [before, behind, keys, prompt.take_behind()].concat();
     let typed = last.into_iter().flat_map(|input| input.typed);
-    let last = typed.filter(|typed| typed.to_line().is_some()).count();
+    let last = typed.filter(Typed::is_line).count();
     let (lines, decision) = prompt.paste.take_lines();
     let held = match decision {
         Decision::Dropped(lines) | Decision::TooMany(lines) | Decision::AskAgain(lines) => lines,

@@ -9,6 +9,7 @@ use std::time::Instant as Moment;
 use super::terminal::{Input, Printer};
 use super::typed_line::Typed;
 use crate::agent::config::LogFormat;
+use crate::prompt::behind;
 use crate::prompt::command;
 use crate::prompt::paste::Paste;
 use crate::prompt::unsent::Unsent;
@@ -49,8 +50,11 @@ impl TypedLines {
     /// Takes over the lines of the front before.
     pub fn take_over(&mut self, unsent: &Unsent, printer: Option<&Printer>) {
         for typed in unsent.typed() {
-            self.held.paste.push(Moment::now(), typed);
+            let decision = self.held.paste.push(Moment::now(), typed);
+            self.held
+                .tell(decision.words(self.held.paste.len()), printer);
         }
+        self.held.tell(behind::words(unsent.behind()), printer);
         self.held.paste.ask_about_many();
         self.held.tell(self.held.paste.question(), printer);
         if unsent.has_draft() {

@@ -131,7 +131,7 @@ fn lines_that_are_not_processed_are_taken_for_another_prompt() {
     let now = Instant::now() + limits::PASTE_LATE;
     paste.push(now, Typed::Line("another".into()));
     let (lines, decision) = paste.take_lines();
-    let numbers: Vec<_> = (0..21).map(|number| number.to_string()).collect();
+    let numbers: Vec<_> = (0..21).map(line).collect();
     assert_eq!((lines, decision), (numbers, Decision::Dropped(1)));
     assert_eq!(paste.next(), None);
     let mut paste = Paste::new(Some(Activity::default()));
