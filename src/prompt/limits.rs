@@ -12,6 +12,10 @@ pub const HISTORY_BYTES: usize = 256 << 10;
 /// between the processes of the agent.
 pub const UNSENT: usize = HISTORY_BYTES;
 
+/// Commands that a question which another prompt takes over is about: more than run at once. The user is asked about others
+/// again.
+pub const ASKED_ABOUT: usize = 4096;
+
 /// Bytes of a note of the line editor: a path of the greatest length and an error.
 pub const NOTE: usize = 4096 + 256;
 

@@ -28,6 +28,9 @@ pub struct Unsent {
 pub struct Answer {
     /// True unless the question is withdrawn.
     pub is_open: bool,
+    /// Numbers of what the user was asked about.
+    #[serde(default)]
+    pub about: Vec<u64>,
     /// Text before and behind the cursor.
     pub line: (String, String),
     /// Keys behind it that the line editor has not handled.
@@ -45,7 +48,10 @@ impl Unsent {
     #[must_use]
     pub fn is_bounded(&self) -> bool {
         let answer = self.answer.as_ref().map_or(0, Answer::size);
-        self.lines.len() <= limits::PASTE_LINES && self.size() + answer <= limits::UNSENT
+        let about = self.answer.as_ref().map_or(0, |answer| answer.about.len());
+        about <= limits::ASKED_ABOUT
+            && self.lines.len() <= limits::PASTE_LINES
+            && self.size() + answer <= limits::UNSENT
     }
 
     /// Returns the question alone, if there is one.
@@ -53,6 +59,7 @@ impl Unsent {
     pub fn into_question(self) -> Self {
         let answer = self.answer.map(|answer| Answer {
             is_open: answer.is_open,
+            about: answer.about,
             ..Answer::default()
         });
         Self {
@@ -195,6 +202,7 @@ mod tests {
             keys: b"\x1b[D\r".to_vec(),
             answer: Some(Answer {
                 is_open: true,
+                about: vec![7],
                 line: ("st\u{1b}".into(), "a".into()),
                 keys: vec![b'y'],
             }),
@@ -211,6 +219,7 @@ mod tests {
         assert!(question.is_empty());
         let only = Answer {
             is_open: true,
+            about: vec![7],
             ..Answer::default()
         };
         assert_eq!(question.answer, Some(only));
@@ -223,6 +232,15 @@ mod tests {
             ..Unsent::default()
         };
         assert!(!long.is_bounded());
+        let many = Answer {
+            about: vec![0; limits::ASKED_ABOUT + 1],
+            ..Answer::default()
+        };
+        let many = Unsent {
+            answer: Some(many),
+            ..Unsent::default()
+        };
+        assert!(!many.is_bounded());
         let large = Unsent {
             draft: ("x".repeat(limits::UNSENT), "y".into()),
             ..Unsent::default()

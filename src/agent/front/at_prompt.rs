@@ -14,6 +14,7 @@ use crate::agent::ipc::ToSupervisor;
 use crate::agent::jobs::JobId;
 use crate::agent::switch::Switch;
 use crate::escape;
+use crate::message::OsText;
 use crate::message::limits::{CHAT_TEXT, MEMBER_NAME, NAME};
 use crate::prompt::activity::Question;
 use crate::prompt::command::{self, Command, Typed};
@@ -349,29 +350,7 @@ impl Thread {
     pub(super) fn question(&self, asked: &BTreeSet<JobId>) -> Option<String> {
         let mut commands = self.service.commands_ending_with_agent();
         commands.sort_by_key(|(id, _)| asked.contains(id));
-        let count = commands.len();
-        let named = commands
-            .iter()
-            .take(limits::NAMED_COMMANDS)
-            .map(|(_, words)| {
-                let words: Vec<_> = words
-                    .iter()
-                    .map(|word| word.as_os_str().to_string_lossy())
-                    .map(|word| escape::shell_word(&word).into_owned())
-                    .collect();
-                escape::line(words.join(" ").as_bytes(), limits::NAMED_COMMAND).into_owned()
-            });
-        let named: Vec<_> = named.collect();
-        let more = match count - named.len() {
-            0 => String::new(),
-            more => format!("; and {more} more"),
-        };
-        let are = match count {
-            0 => return None,
-            1 => "1 command is running and ends with the agent".to_owned(),
-            count => format!("{count} commands are running and end with the agent"),
-        };
-        Some(format!("{are}: {}{more}", named.join("; ")))
+        question_about(&commands)
     }
 
     /// Handles an answer to the open question. Returns false if the user leaves the prompt.
@@ -424,6 +403,33 @@ impl Thread {
             printer.note(words);
         }
     }
+}
+
+/// Returns the words before the question about these commands, unless there are none.
+pub(super) fn question_about(commands: &[(JobId, &[OsText])]) -> Option<String> {
+    let count = commands.len();
+    let named = commands
+        .iter()
+        .take(limits::NAMED_COMMANDS)
+        .map(|(_, words)| {
+            let words: Vec<_> = words
+                .iter()
+                .map(|word| word.as_os_str().to_string_lossy())
+                .map(|word| escape::shell_word(&word).into_owned())
+                .collect();
+            escape::line(words.join(" ").as_bytes(), limits::NAMED_COMMAND).into_owned()
+        });
+    let named: Vec<_> = named.collect();
+    let more = match count - named.len() {
+        0 => String::new(),
+        more => format!("; and {more} more"),
+    };
+    let are = match count {
+        0 => return None,
+        1 => "1 command is running and ends with the agent".to_owned(),
+        count => format!("{count} commands are running and end with the agent"),
+    };
+    Some(format!("{are}: {}{more}", named.join("; ")))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant as Moment;
 
-use super::at_prompt::{LATE, QUESTION};
+use super::at_prompt::{LATE, QUESTION, question_about};
 use super::prompt::{Input, Prepared};
 use super::thread::Thread;
 use crate::agent::ipc::{Setup, ToSupervisor};
@@ -53,18 +53,14 @@ impl Thread {
         words
     }
 
-    /// Returns the question of an earlier front and the jobs that it is about now: none if it was withdrawn. It is withdrawn
-    /// again, in words, in the first turn.
+    /// Returns the question of an earlier front and the jobs that it is about now, none that its user was not asked about: none at
+    /// all if it was withdrawn, or all of them have ended. It is withdrawn again, in words, in the first turn.
     pub(super) fn asked_before(
         &self,
         prompt: &Prepared,
     ) -> Option<(&'static str, BTreeSet<JobId>)> {
-        let is_open = prompt.is_asked()?;
-        let about = if is_open {
-            self.running()
-        } else {
-            BTreeSet::new()
-        };
+        let asked = prompt.asked()?;
+        let about = self.running().intersection(&asked).copied().collect();
         Some((QUESTION, about))
     }
 
@@ -91,9 +87,9 @@ impl Thread {
             if let Some(words) = prompt.paste.question() {
                 self.note(words);
             }
-            if !prompt.asked().is_empty()
-                && let Some(words) = self.question(&BTreeSet::new())
-            {
+            let mut commands = self.service.commands_ending_with_agent();
+            commands.retain(|(id, _)| prompt.asked().contains(id));
+            if let Some(words) = question_about(&commands) {
                 self.note(words);
             }
         }

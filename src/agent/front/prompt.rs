@@ -132,10 +132,12 @@ impl Prepared {
         })
     }
 
-    /// Returns true if the prompt of an earlier front has asked about running commands, and false if it has withdrawn the
-    /// question and an answer was begun. `None` if it has asked nothing.
-    pub fn is_asked(&self) -> Option<bool> {
-        self.unsent.answer.as_ref().map(|answer| answer.is_open)
+    /// Returns the jobs that the prompt of an earlier front has asked about: none if it has withdrawn the question and an answer
+    /// was begun. `None` if it has asked nothing.
+    pub fn asked(&self) -> Option<BTreeSet<JobId>> {
+        let answer = self.unsent.answer.as_ref()?;
+        let about = answer.about.iter().filter(|_| answer.is_open);
+        Some(about.copied().map(JobId).collect())
     }
 
     /// Takes the terminal and starts the thread. `wake` is called after each input. `asked` are the question of an earlier

@@ -153,6 +153,31 @@ fn the_question_about_running_commands_is_asked_again_after_a_reload_and_end_end
 
 #[test]
 #[ignore = "needs tmux"]
+fn a_command_that_the_question_before_a_reload_is_not_about_is_asked_about_before_it_ends() {
+    let here = Here::new("--no-time");
+    let screen = &here.terminal;
+    let mut asked = here.runs(&["sleep", "611"]);
+    screen.line("quit");
+    screen.at("end / leave / stay?");
+    let mut later = here.runs(&["sleep", "612"]);
+    screen.tmux(&["send-keys", "-l", "end"]);
+    screen.at("end / leave / stay? end");
+    here.reloaded();
+    screen.at("end / leave / stay? end");
+    screen.keys(&["Enter"]);
+    here.told("* 2 commands are running and end with the agent: ");
+    screen.at("end / leave / stay?");
+    assert!(asked.is_running() && later.is_running());
+    screen.line("end");
+    screen.prompt();
+    here.is_restored();
+    for command in [&mut asked, &mut later] {
+        assert!(!command.wait().0.success());
+    }
+}
+
+#[test]
+#[ignore = "needs tmux"]
 fn each_line_typed_while_the_front_is_replaced_is_a_message_once() {
     let here = Here::new("--no-time");
     let screen = &here.terminal;

@@ -4,6 +4,7 @@
 
 use super::{Input, Prompt};
 use crate::prompt::command::Typed;
+use crate::prompt::limits::ASKED_ABOUT;
 use crate::prompt::unsent::{Answer, Unsent};
 use crate::saved_mode;
 
@@ -35,6 +36,12 @@ impl Prompt {
         // What is typed at a question is a part of an answer; what was typed before it is not.
         let mut answer = Answer {
             is_open,
+            about: self
+                .asked
+                .iter()
+                .map(|job| job.0)
+                .take(ASKED_ABOUT)
+                .collect(),
             ..Answer::default()
         };
         let (draft, keys) = if is_answer {
