@@ -8,6 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{getpgrp, tcgetpgrp};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::stdio;
 use rustix::termios::{OptionalActions, Termios, tcsetattr};
@@ -72,6 +73,16 @@ pub fn restore() -> bool {
     }
     let restored = |before| tcsetattr(terminal(), OptionalActions::Now, before).is_ok();
     before.as_ref().is_some_and(restored)
+}
+
+/// Returns true if the user's terminal has input for this program that is not read. A terminal that is gone has none.
+#[must_use]
+pub fn has_input() -> bool {
+    let mut ready = [PollFd::from_borrowed_fd(terminal(), PollFlags::IN)];
+    let polled = poll(&mut ready, Some(&Timespec::default()));
+    let events = ready[0].revents();
+    let is_ready = events.contains(PollFlags::IN) && !events.contains(PollFlags::HUP);
+    polled.is_ok() && is_ready && !is_in_background()
 }
 
 /// Returns true if the user's terminal is that of this program's session and another process group has it. A change of its

@@ -172,6 +172,13 @@ impl Gate {
         self.0.is_ended()
     }
 
+    /// Returns true if something was typed that the line editor has not read.
+    pub fn has_more(&self) -> bool {
+        let is_passed = self.0.passing().is_empty();
+        let has_unread = || !is_passed || has_input().unwrap_or(false) || saved_mode::has_input();
+        self.0.has_terminal() && has_unread()
+    }
+
     /// Drops what was read and the line editor has not handled, as the terminal drops what was not read when a key sends a
     /// signal. Returns it, as the terminal keeps what is typed behind that key. The line editor calls it in its thread.
     pub fn discard(&self) -> Vec<u8> {

@@ -159,9 +159,19 @@ impl Paste {
         self.last.max(key).map(|last| last + limits::PASTE_PAUSE)
     }
 
-    /// Handles the time of [`Self::deadline`].
-    pub fn on_deadline(&mut self, now: Instant) -> Decision {
+    /// Handles the time of [`Self::deadline`]. `has_more` returns true if further input has arrived that is not added yet: a
+    /// program that was delayed itself, and not the user, makes no pause.
+    pub fn on_deadline(&mut self, now: Instant, has_more: impl FnOnce() -> bool) -> Decision {
         if self.deadline().is_none_or(|deadline| now < deadline) {
+            return Decision::None;
+        }
+        if has_more() {
+            let last = if self.state == State::Asked {
+                &mut self.last_other
+            } else {
+                &mut self.last
+            };
+            *last = Some(now);
             return Decision::None;
         }
         if self.state == State::Asked {
@@ -259,7 +269,7 @@ impl Paste {
     }
 
     /// Returns true if the user is to agree to what is held.
-    pub fn is_long(&self) -> bool {
+    fn is_long(&self) -> bool {
         self.held.len() > limits::PASTE_UNASKED
     }
 

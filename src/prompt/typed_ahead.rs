@@ -49,6 +49,11 @@ impl TypedAhead {
         piece
     }
 
+    /// Returns true if nothing waits to be passed on.
+    pub const fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
     /// Returns true if the line editor may be about to complete a line.
     pub const fn ends_line(&self) -> bool {
         self.ends_line

@@ -143,7 +143,8 @@ impl Thread {
             let effect = prompt.interruption.on_deadline(Moment::now());
             self.on_interruption(&mut prompt, effect);
             if !prompt.is_leaving() {
-                let decision = prompt.paste.on_deadline(Moment::now());
+                let has_more = prompt.has_more();
+                let decision = prompt.paste.on_deadline(Moment::now(), || has_more);
                 self.on_decision(&prompt, decision);
                 self.on_ready(now, &mut prompt);
             }

@@ -9,7 +9,7 @@ use std::time::Instant as Moment;
 use super::bot::FrontBot;
 use super::prompt::Prepared;
 use super::styled_line::styled;
-use super::terminal::{self, Printer};
+use super::terminal::{self, Input, Printer};
 use super::thread::Thread;
 use super::typed_line::Typed;
 use super::typed_lines::TypedLines;
@@ -21,6 +21,7 @@ use crate::net::Command;
 use crate::prompt::command;
 use crate::prompt::paste::Paste;
 use crate::prompt::unsent::Unsent;
+use crate::saved_mode;
 use crate::time::Instant;
 
 impl Thread {
@@ -94,7 +95,7 @@ impl Thread {
         for typed in input.take() {
             held.push(typed, self.printer.as_ref());
         }
-        let decision = held.paste.on_deadline(Moment::now());
+        let decision = held.paste.on_deadline(Moment::now(), || has_more(&input));
         held.tell(decision.words(held.paste.len()), self.printer.as_ref());
         self.say_ready(now, &mut held.paste);
         self.typed = Some(TypedLines { input, held });
@@ -113,29 +114,23 @@ impl Thread {
         }
     }
 
-    /// Says what was read before another front reads on, and hands over lines that the user has not agreed to. Returns words for
-    /// these.
+    /// Says what was read before another front reads on, and hands over lines of a person that the user may have to agree to, with
+    /// those that are not read yet. Returns words for these.
     fn hand_over_lines(&mut self, now: Instant) -> Option<String> {
         let TypedLines { input, mut held } = self.typed.take()?;
         for typed in input.leave() {
             held.push(typed, self.printer.as_ref());
             self.say_ready(now, &mut held.paste);
         }
-        let is_long = held.paste.is_long();
         let (lines, decision) = held.paste.take_lines();
         held.tell(decision.words(lines.len()), self.printer.as_ref());
+        if lines.is_empty() {
+            return None;
+        }
         let unsent = Unsent {
             lines,
             ..Unsent::default()
         };
-        if !is_long {
-            let mut few = Paste::new(None);
-            for typed in unsent.typed() {
-                few.push(Moment::now(), typed);
-            }
-            self.say_ready(now, &mut few);
-            return None;
-        }
         let words = unsent.words();
         if !unsent.is_bounded() {
             let words = format!("too much to hand over, not sent: {words}");
@@ -222,4 +217,9 @@ impl Thread {
             self.service.processes().send(&message);
         }
     }
+}
+
+/// Returns true if a person has typed something that was not taken.
+fn has_more(input: &Input) -> bool {
+    !input.typed.is_empty() || input.person().is_some() && saved_mode::has_input()
 }

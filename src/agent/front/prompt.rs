@@ -282,6 +282,11 @@ impl Prompt {
         input
     }
 
+    /// Returns true if something was typed that was not taken.
+    pub fn has_more(&self) -> bool {
+        !self.typed.is_empty() || self.keys.has_more()
+    }
+
     /// Takes the number of lines that were dropped with the Ctrl-C that leaves.
     pub fn take_dropped(&self) -> usize {
         self.activity.take_dropped()

@@ -200,7 +200,7 @@ impl Drop for Printer {
 #[derive(Debug)]
 pub struct Input {
     person: Option<Activity>,
-    typed: Receiver<Typed>,
+    pub(super) typed: Receiver<Typed>,
     /// Readable once the agent, or this front, ends.
     ending: Arc<OwnedFd>,
     /// True once another front is to read on.

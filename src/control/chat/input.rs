@@ -29,7 +29,8 @@ impl ChatLoop<'_> {
 
     /// Handles the end of lines that arrived at once.
     pub(super) fn on_paste_complete(&mut self) {
-        let decision = self.paste.on_deadline(Instant::now());
+        let has_more = !self.leaving && self.screen.has_more();
+        let decision = self.paste.on_deadline(Instant::now(), || has_more);
         self.on_decision(decision);
     }
 

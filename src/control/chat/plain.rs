@@ -180,7 +180,8 @@ impl PlainChat<'_> {
                     self.on_decision(decision);
                 }
                 recv(pasted) -> _ => {
-                    let decision = self.paste.on_deadline(Instant::now());
+                    let has_more = || self.screen.has_more();
+                    let decision = self.paste.on_deadline(Instant::now(), has_more);
                     self.on_decision(decision);
                 }
                 recv(over) -> _ => return None,

@@ -172,6 +172,16 @@ impl Screen {
         }
     }
 
+    /// Returns true if a person has typed something that was not taken.
+    pub(super) fn has_more(&self) -> bool {
+        let is_waiting = |prompt: &Prompt| prompt.keys.has_more();
+        let is_typed = || {
+            let at_prompt = self.prompt.as_ref().map(is_waiting);
+            at_prompt.unwrap_or_else(|| self.activity.is_some() && saved_mode::has_input())
+        };
+        !self.typed.is_empty() || is_typed()
+    }
+
     /// Returns what a person does who types, with a prompt or without one.
     pub(super) fn activity(&self) -> Option<Activity> {
         self.activity.clone()

@@ -15,8 +15,8 @@ fn pasted(count: usize) -> (Paste, Decision) {
         assert_eq!(paste.push(now, line(number)), Decision::None);
         assert_eq!(paste.next(), None);
     }
-    assert_eq!(paste.on_deadline(now), Decision::None);
-    let decision = paste.on_deadline(paste.deadline().unwrap());
+    assert_eq!(paste.on_deadline(now, || false), Decision::None);
+    let decision = paste.on_deadline(paste.deadline().unwrap(), || false);
     (paste, decision)
 }
 
@@ -37,7 +37,7 @@ fn twenty_lines_at_once_are_sent_in_order_and_more_are_asked_about() {
         assert_eq!(paste.push(now, other), Decision::None);
         assert_eq!(paste.next(), None);
         let complete = paste.deadline().unwrap();
-        assert_eq!(paste.on_deadline(complete), Decision::AskAgain(1));
+        assert_eq!(paste.on_deadline(complete, || false), Decision::AskAgain(1));
         let expected = if all {
             Decision::None
         } else {
@@ -73,7 +73,10 @@ fn a_part_that_comes_late_belongs_to_the_paste_and_too_many_lines_are_dropped_as
     let soon = Instant::now();
     assert_eq!(paste.push(soon, line(30)), Decision::None);
     assert_eq!(paste.next(), None);
-    assert_eq!(paste.on_deadline(soon + limits::PASTE_PAUSE), Decision::Ask);
+    assert_eq!(
+        paste.on_deadline(soon + limits::PASTE_PAUSE, || false),
+        Decision::Ask
+    );
     assert_eq!(paste.len(), 31);
     let many = limits::PASTE_LINES + 5;
     let (mut paste, decision) = pasted(many);
@@ -100,9 +103,9 @@ fn another_paste_in_the_place_of_an_answer_is_counted_as_a_whole() {
     for text in ["z", "y", "n", "last"] {
         let typed = Typed::Line(text.into());
         assert_eq!(paste.push(now, typed), Decision::None);
-        assert_eq!(paste.on_deadline(now), Decision::None);
+        assert_eq!(paste.on_deadline(now, || false), Decision::None);
     }
-    let again = paste.on_deadline(now + limits::PASTE_PAUSE);
+    let again = paste.on_deadline(now + limits::PASTE_PAUSE, || false);
     assert_eq!(again, Decision::AskAgain(4));
     let words = again.words(paste.len()).unwrap();
     assert!(
@@ -166,4 +169,31 @@ fn lines_of_an_earlier_prompt_are_asked_about_at_once_and_the_next_line_may_be_t
     assert!(paste.question().unwrap().starts_with("21 lines at once"));
     assert_eq!(paste.push(now, Typed::Line("y".into())), Decision::None);
     assert_eq!(std::iter::from_fn(|| paste.next()).count(), 21);
+}
+
+#[test]
+fn lines_that_have_arrived_and_are_not_taken_yet_extend_the_pause() {
+    let mut paste = Paste::new(Some(Activity::default()));
+    let now = Instant::now();
+    let mut numbers = (0..21).map(line);
+    for typed in numbers.by_ref().take(10) {
+        paste.push(now, typed);
+    }
+    let late = paste.deadline().unwrap();
+    assert_eq!(paste.on_deadline(late, || true), Decision::None);
+    assert_eq!((paste.next(), paste.len()), (None, 10));
+    for typed in numbers {
+        paste.push(late, typed);
+    }
+    let complete = paste.deadline().unwrap();
+    assert_eq!(paste.on_deadline(complete, || false), Decision::Ask);
+    // Also for lines in the place of the answer.
+    let other = complete + limits::PASTE_LATE;
+    paste.push(other, Typed::Line("other".into()));
+    let late = paste.deadline().unwrap();
+    assert_eq!(paste.on_deadline(late, || true), Decision::None);
+    let complete = paste.deadline().unwrap();
+    assert_eq!(complete, late + limits::PASTE_PAUSE);
+    let again = paste.on_deadline(complete, || false);
+    assert_eq!(again, Decision::AskAgain(1));
 }
