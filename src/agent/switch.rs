@@ -1,11 +1,12 @@
 //! A setting that is on or off.
 
 /// State of a feature.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, serde::Serialize, serde::Deserialize)]
 pub enum Switch {
     /// Enabled.
     On,
     /// Disabled.
+    #[default]
     Off,
 }
 

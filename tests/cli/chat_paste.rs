@@ -1,7 +1,9 @@
 //! The question about a paste, at both prompts and without one: the line that it leaves unfinished, job control, and the keys that
 //! refuse it.
 
-use crate::harness::{Agent, Child, Terminal, eventually, port_to_keep};
+use rustix::process::{Signal, kill_process};
+
+use crate::harness::{Agent, Child, Terminal, eventually, helper, port_to_keep};
 
 const QUESTION: &str = "* 21 lines at once: type \"y\" to send them, \"n\" to drop them";
 
@@ -25,6 +27,23 @@ fn at_an_agent() -> (Terminal, Child) {
         "clear; udpagent --name hall --no-time --bind {target} 2>log"
     ));
     here.at(">");
+    let mut command = here.user.command("udpctl");
+    command.args(["chat", &target, "--name", "ann"]);
+    let ann = Child::start(command);
+    here.shows("* ann(owner) came");
+    (here, ann)
+}
+
+/// Starts an agent without a prompt, with a member.
+fn without_a_prompt() -> (Terminal, Child) {
+    let here = Terminal::new();
+    let target = format!("127.0.0.1:{}", port_to_keep());
+    here.line(&format!(
+        "clear; TERM=dumb udpagent --name hall --bind {target} 2>log"
+    ));
+    eventually("it listens", || {
+        std::fs::read_to_string(here.user.path("log")).is_ok_and(|log| log.contains("listens on"))
+    });
     let mut command = here.user.command("udpctl");
     command.args(["chat", &target, "--name", "ann"]);
     let ann = Child::start(command);
@@ -205,18 +224,7 @@ fn more_than_twenty_lines_at_once_are_asked_about_at_a_terminal_without_a_prompt
 #[test]
 #[ignore = "needs tmux"]
 fn more_than_twenty_lines_at_once_are_asked_about_at_an_agent_without_a_prompt() {
-    let here = Terminal::new();
-    let target = format!("127.0.0.1:{}", port_to_keep());
-    here.line(&format!(
-        "clear; TERM=dumb udpagent --name hall --bind {target} 2>log"
-    ));
-    eventually("it listens", || {
-        std::fs::read_to_string(here.user.path("log")).is_ok_and(|log| log.contains("listens on"))
-    });
-    let mut command = here.user.command("udpctl");
-    command.args(["chat", &target, "--name", "ann"]);
-    let mut ann = Child::start(command);
-    here.shows("* ann(owner) came");
+    let (here, mut ann) = without_a_prompt();
     let mut wanted = pastes_without_a_prompt(&here, &mut ann);
     // Lines that wait for an answer wait for it at the next front.
     let asked = paste_lines(&here, "  quit\nreloaded", 20);
@@ -240,4 +248,27 @@ fn more_than_twenty_lines_at_once_are_asked_about_at_an_agent_without_a_prompt()
     here.prompt();
     assert!(here.screen().contains("* 21 lines are not sent"));
     assert_eq!(heard(&mut ann), wanted);
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn lines_held_by_a_front_without_a_prompt_that_is_killed_are_said_to_be_lost_and_the_answer_is_not_sent()
+ {
+    let (here, mut ann) = without_a_prompt();
+    paste_lines(&here, "lost", 21);
+    last_row(&here, QUESTION);
+    let shell = here.tmux(&["display-message", "-p", "#{pane_pid}"]);
+    let shell = rustix::process::Pid::from_raw(shell.trim().parse().unwrap()).unwrap();
+    let agent = helper(shell, "udpagent").unwrap();
+    let front = helper(agent, "udpagent-front").unwrap();
+    // What is typed now is read by nobody.
+    kill_process(front, Signal::STOP).unwrap();
+    here.line("y");
+    kill_process(front, Signal::KILL).unwrap();
+    here.shows("* the lines that waited for an answer are lost, and none of them was sent");
+    here.line("hello");
+    ann.stdout_line(|line| line.ends_with(": hello"));
+    assert_eq!(heard(&mut ann), ["hello"]);
+    here.line("quit");
+    here.prompt();
 }

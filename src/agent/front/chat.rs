@@ -88,23 +88,31 @@ impl Thread {
 
     /// Processes what was typed.
     pub(super) fn take_typed(&mut self, now: Instant) {
-        let Some(TypedLines { input, mut held }) = self.typed.take() else {
+        let Some(mut typed) = self.typed.take() else {
             return;
         };
-        // Bounded by the capacity of the channel.
+        let TypedLines { input, held, .. } = &mut typed;
         for typed in input.take() {
             held.push(typed, self.printer.as_ref());
         }
-        let decision = held.paste.on_deadline(Moment::now(), || has_more(&input));
+        let decision = held.paste.on_deadline(Moment::now(), || has_more(input));
         held.tell(decision.words(held.paste.len()), self.printer.as_ref());
         self.say_ready(now, &mut held.paste);
-        self.typed = Some(TypedLines { input, held });
+        if let Some(asked) = typed.poll_asked() {
+            self.service
+                .processes()
+                .send(&ToSupervisor::LinesAsked(asked));
+        }
+        self.typed = Some(typed);
         self.execute_commands();
     }
 
     /// Says what was typed before the end and not read yet: of a person, a few lines.
     fn say_last_typed(&mut self, now: Instant) {
-        let Some(TypedLines { input, mut held }) = self.typed.take() else {
+        let Some(TypedLines {
+            input, mut held, ..
+        }) = self.typed.take()
+        else {
             return;
         };
         // An order to end has no effect on an agent that ends already.
@@ -117,7 +125,9 @@ impl Thread {
     /// Says what was read before another front reads on, and hands over lines of a person that the user may have to agree to, with
     /// those that are not read yet. Returns words for these.
     fn hand_over_lines(&mut self, now: Instant) -> Option<String> {
-        let TypedLines { input, mut held } = self.typed.take()?;
+        let TypedLines {
+            input, mut held, ..
+        } = self.typed.take()?;
         for typed in input.leave() {
             held.push(typed, self.printer.as_ref());
             self.say_ready(now, &mut held.paste);

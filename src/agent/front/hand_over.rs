@@ -69,7 +69,7 @@ impl Thread {
         if let Some(typed) = &mut self.typed
             && typed.has_person()
         {
-            return typed.take_over(&setup.typed.unsent, self.printer.as_ref());
+            return typed.take_over(&setup.typed, self.printer.as_ref());
         }
         if setup.typed.is_draft_lost {
             self.note(

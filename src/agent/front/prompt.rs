@@ -80,13 +80,13 @@ impl Prepared {
     /// Opens a line editor, unless the agent has no terminal that the editor can use, belongs to another session than the
     /// terminal, or prints JSON.
     pub fn new(setup: &Setup) -> Option<Self> {
+        if setup.typed.is_draft_lost && !saved_mode::is_in_background() {
+            // The rest of that line, or the answer, typed meanwhile, is no line. Also where there is no prompt.
+            let _ = tcflush(stdin(), QueueSelector::IFlush);
+        }
         let is_wanted = setup.prompt == Switch::On && setup.chat.format == LogFormat::Text;
         if !is_wanted || !is_possible() || tcgetpgrp(stdin()).is_err() {
             return None;
-        }
-        if setup.typed.is_draft_lost && !saved_mode::is_in_background() {
-            // The rest of that line, typed meanwhile, is no line.
-            let _ = tcflush(stdin(), QueueSelector::IFlush);
         }
         // The supervisor handles Ctrl-C. Between two lines nothing else catches it here.
         signal_hook::flag::register(SIGINT, Arc::new(AtomicBool::new(false))).ok()?;

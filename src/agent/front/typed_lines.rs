@@ -9,15 +9,18 @@ use std::time::Instant as Moment;
 use super::terminal::{Input, Printer};
 use super::typed_line::Typed;
 use crate::agent::config::LogFormat;
+use crate::agent::ipc::TypedBefore;
+use crate::agent::switch::Switch;
 use crate::prompt::behind;
 use crate::prompt::command;
 use crate::prompt::paste::Paste;
-use crate::prompt::unsent::Unsent;
 
 /// Typed lines.
 pub struct TypedLines {
     pub input: Input,
     pub held: Held,
+    /// True if the supervisor was told that the user is asked about lines.
+    is_asked: bool,
 }
 
 /// Lines that wait for the rest of them or for an answer.
@@ -34,7 +37,11 @@ impl TypedLines {
             paste: Paste::new(input.person().cloned()),
             is_noted: format == LogFormat::Text && stdout().is_terminal(),
         };
-        Self { input, held }
+        Self {
+            input,
+            held,
+            is_asked: false,
+        }
     }
 
     /// Returns true if a person types them.
@@ -47,8 +54,20 @@ impl TypedLines {
         self.held.paste.deadline()
     }
 
+    /// Returns on if the user is asked about lines, and off if not any more. `None` if that has not changed.
+    pub fn poll_asked(&mut self) -> Option<Switch> {
+        let is_asked = self.held.paste.question().is_some();
+        let was_asked = std::mem::replace(&mut self.is_asked, is_asked);
+        (is_asked != was_asked).then(|| Switch::from(is_asked))
+    }
+
     /// Takes over the lines of the front before.
-    pub fn take_over(&mut self, unsent: &Unsent, printer: Option<&Printer>) {
+    pub fn take_over(&mut self, before: &TypedBefore, printer: Option<&Printer>) {
+        let unsent = &before.unsent;
+        if before.is_draft_lost {
+            let words = "the lines that waited for an answer are lost, and none of them was sent";
+            self.held.tell(Some(words.into()), printer);
+        }
         for typed in unsent.typed() {
             let decision = self.held.paste.push(Moment::now(), typed);
             self.held

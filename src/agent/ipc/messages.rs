@@ -262,6 +262,8 @@ pub enum ToSupervisor {
     Typed(String),
     /// Keep what was typed at the prompt and not processed for a later front: this one ends.
     Unsent(Box<Unsent>),
+    /// Without a prompt, the user is asked whether to send lines that are held, or is not any more.
+    LinesAsked(Switch),
     /// Ctrl-C has discarded a line at the prompt, or lines that wait for an answer, and does not mean the agent.
     Discarded,
     /// Somebody at the prompt was asked about running commands, and the agent does not end.

@@ -141,6 +141,7 @@ impl Supervisor {
             ToSupervisor::Prompt(prompt) => self.terminal.on_prompt(prompt),
             ToSupervisor::Typed(line) => self.keep_typed(&line),
             ToSupervisor::Unsent(unsent) => self.terminal.on_unsent(*unsent),
+            ToSupervisor::LinesAsked(asked) => self.terminal.on_lines_asked(asked),
             ToSupervisor::Discarded => self.terminal.on_discarded(),
             ToSupervisor::Stays => self.terminal.on_stays(),
             ToSupervisor::ShutDown | ToSupervisor::Closed => {}

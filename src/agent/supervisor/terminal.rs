@@ -23,6 +23,8 @@ pub(super) struct Terminal {
     before: Option<Termios>,
     /// True while the front has a prompt.
     has_prompt: bool,
+    /// On while the front, without a prompt, holds lines that its user is asked about.
+    lines_asked: Switch,
     /// True if the user has left the prompt and the agent goes on.
     is_left: bool,
     /// True if the user was asked because of Ctrl-C, and has not answered.
@@ -87,6 +89,11 @@ impl Terminal {
         self.has_prompt = prompt == Switch::On && is_possible;
         self.is_left |= prompt == Switch::Off;
         saved_mode::set(self.before.clone().filter(|_| self.has_prompt));
+    }
+
+    /// Notes that a front without a prompt holds lines that its user is asked about, or does not any more.
+    pub(super) fn on_lines_asked(&mut self, asked: Switch) {
+        self.lines_asked = Switch::from(asked == Switch::On && self.before.is_some());
     }
 
     /// Notes that the user was asked, and that the agent goes on.
@@ -168,10 +175,12 @@ impl Terminal {
         self.left = Left::Nothing;
     }
 
-    /// Notes the end of a front. If it has kept nothing of its prompt for the next one, the beginning of a line is lost: what
-    /// is typed and not read is dropped, so that the rest is not said as a line.
+    /// Notes the end of a front. If it has kept nothing of its prompt or of the lines that it held for the next one, the beginning
+    /// of a line or the lines are lost: what is typed and not read is dropped, so that the rest or the answer is not said as a
+    /// line.
     pub(super) fn on_front_lost(&mut self) {
-        if self.has_prompt && self.unsent().is_none() {
+        let holds_lines = std::mem::take(&mut self.lines_asked) == Switch::On;
+        if (self.has_prompt || holds_lines) && self.unsent().is_none() {
             self.left = Left::Lost;
             if !saved_mode::is_in_background() {
                 let _ = tcflush(stdin(), QueueSelector::IFlush);
@@ -349,6 +358,21 @@ mod tests {
         assert!(!terminal.is_draft_lost());
         terminal.on_serving();
         assert!(terminal.unsent().is_none());
+        // Lines that wait for an answer where there is no prompt.
+        for is_asked in [Switch::On, Switch::Off] {
+            let mut terminal = Terminal {
+                lines_asked: Switch::On,
+                ..Terminal::default()
+            };
+            if is_asked == Switch::Off {
+                terminal.on_lines_asked(is_asked);
+            }
+            terminal.on_front_lost();
+            assert_eq!(Switch::from(terminal.is_draft_lost()), is_asked);
+            terminal.on_serving();
+            terminal.on_front_lost();
+            assert!(!terminal.is_draft_lost(), "by another front");
+        }
     }
 
     #[test]
