@@ -260,6 +260,16 @@ impl Paste {
         is_asked.then(|| Decision::Ask.words(self.len())).flatten()
     }
 
+    /// Returns the input that this is where there is no prompt: the end of input in the place of an answer is the end, if it
+    /// refuses nothing. The thread that reads does not know of an answer that was not taken yet.
+    pub fn or_end(&self, typed: Typed, end: Typed) -> Typed {
+        if typed == Typed::Refused && self.len() + self.others == 0 {
+            end
+        } else {
+            typed
+        }
+    }
+
     /// Drops what the user was asked about.
     fn refuse(&mut self) -> Decision {
         if self.len() + self.others == 0 {

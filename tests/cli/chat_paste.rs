@@ -272,3 +272,23 @@ fn lines_held_by_a_front_without_a_prompt_that_is_killed_are_said_to_be_lost_and
     here.line("quit");
     here.prompt();
 }
+
+#[test]
+#[ignore = "needs tmux"]
+fn ctrl_d_together_with_the_answer_sends_the_lines_and_ends_a_program_without_a_prompt() {
+    let (agent, mut ann) = without_a_prompt();
+    let chat = Terminal::new();
+    let mut other = chat.user.agent();
+    let target = other.target();
+    chat.line(&format!("clear; TERM=dumb udpctl chat {target} --name ann"));
+    other.child.stdout_line(|line| line == "* ann(owner) came");
+    for (here, listener) in [(&agent, &mut ann), (&chat, &mut other.child)] {
+        let wanted = paste_lines(here, "asked", 21);
+        last_row(here, QUESTION);
+        here.tmux(&["set-buffer", "y\n\u{4}"]);
+        here.tmux(&["paste-buffer"]);
+        here.prompt();
+        listener.stdout_line(|line| line.ends_with(": asked 21"));
+        assert_eq!(heard(listener), wanted);
+    }
+}

@@ -120,6 +120,7 @@ impl Thread {
             held.push(typed, self.printer.as_ref());
             self.say_ready(now, &mut held.paste);
         }
+        held.tell_behind(self.printer.as_ref());
     }
 
     /// Says what was read before another front reads on, and hands over lines of a person that the user may have to agree to, with

@@ -96,7 +96,7 @@ impl Thread {
         if self.prompt.is_none() && !setup.typed.unsent.is_empty() {
             let words = setup.typed.unsent.words();
             tracing::warn!(
-                "not sent, as there is no prompt any more: what was typed at it: {words}"
+                "not sent, as nothing is read from the terminal any more: what was typed there: {words}"
             );
         }
     }

@@ -215,7 +215,7 @@ impl Input {
 
     /// Returns what was typed since the last call, as much as the queue holds.
     pub fn take(&self) -> impl Iterator<Item = Typed> {
-        self.typed.try_iter()
+        self.typed.try_iter().take(limits::TYPED_LINES)
     }
 
     /// Ends the thread, and returns what had been typed and not been read: at most [`limits::LAST_TYPED`] lines.

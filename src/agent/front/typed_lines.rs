@@ -28,6 +28,10 @@ pub struct Held {
     pub paste: Paste,
     /// True if the user reads notes on standard output.
     is_noted: bool,
+    /// True once the user has ended the agent: nothing more is sent.
+    has_left: bool,
+    /// Number of lines that were typed since.
+    behind: usize,
 }
 
 impl TypedLines {
@@ -36,6 +40,8 @@ impl TypedLines {
         let held = Held {
             paste: Paste::new(input.person().cloned()),
             is_noted: format == LogFormat::Text && stdout().is_terminal(),
+            has_left: false,
+            behind: 0,
         };
         Self {
             input,
@@ -87,12 +93,21 @@ impl Held {
     pub fn push(&mut self, typed: Typed, printer: Option<&Printer>) {
         let typed = match typed {
             Typed::Line(line) if line.is_empty() => return,
+            Typed::Line(_) if self.has_left => return self.behind += 1,
+            Typed::Quit | Typed::Refused if self.has_left => return,
             Typed::Line(line) => command::Typed::Line(line),
             Typed::Quit => command::Typed::Leave,
             Typed::Refused => command::Typed::Refused,
         };
+        let typed = self.paste.or_end(typed, command::Typed::Leave);
+        self.has_left = typed == command::Typed::Leave;
         let decision = self.paste.push(Moment::now(), typed);
         self.tell(decision.words(self.paste.len()), printer);
+    }
+
+    /// Tells of lines behind the one that leaves.
+    pub fn tell_behind(&self, printer: Option<&Printer>) {
+        self.tell(behind::words(self.behind), printer);
     }
 
     /// Shows words to the user.

@@ -192,7 +192,7 @@ impl Terminal {
     pub(super) fn report_unsent(&self) {
         if let Some(unsent) = self.unsent().filter(|unsent| !unsent.is_empty()) {
             let words = unsent.words();
-            tracing::warn!("not sent, as the agent ends: what was typed at the prompt: {words}");
+            tracing::warn!("not sent, as the agent ends: what was typed at its terminal: {words}");
         }
     }
 

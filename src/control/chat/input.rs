@@ -23,6 +23,11 @@ impl ChatLoop<'_> {
     }
 
     fn on_input(&mut self, typed: Typed) {
+        let typed = if self.screen.is_terminal() {
+            typed
+        } else {
+            self.paste.or_end(typed, Typed::End)
+        };
         let decision = self.paste.push(Instant::now(), typed);
         self.on_decision(decision);
     }

@@ -175,7 +175,10 @@ impl PlainChat<'_> {
                     return None;
                 },
                 recv(typed) -> input => {
-                    let next = self.screen.taken(input);
+                    let mut next = self.screen.taken(input);
+                    if !self.screen.is_terminal() {
+                        next = self.paste.or_end(next, Typed::End);
+                    }
                     let decision = self.paste.push(Instant::now(), next);
                     self.on_decision(decision);
                 }

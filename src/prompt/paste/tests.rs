@@ -92,6 +92,10 @@ fn ctrl_c_and_ctrl_d_at_the_question_drop_the_lines_and_nothing_else() {
     assert_eq!(paste.push(now, Typed::Refused), Decision::Dropped(21));
     assert_eq!((paste.question(), paste.next()), (None, None));
     // The question was answered meanwhile.
+    assert_eq!(paste.or_end(Typed::Refused, Typed::End), Typed::End);
+    let (asked, _) = pasted(21);
+    assert_eq!(asked.or_end(Typed::Refused, Typed::End), Typed::Refused);
+    assert_eq!(asked.or_end(line(1), Typed::End), line(1));
     assert_eq!(paste.push(now, Typed::Refused), Decision::None);
     assert_eq!(paste.next(), None);
 }
