@@ -205,6 +205,11 @@ impl Paste {
         }
     }
 
+    /// Returns the input that [`next`](Self::next) returns.
+    pub fn peek(&self) -> Option<&Typed> {
+        self.ready.front()
+    }
+
     /// Returns the next input that is ready.
     pub fn next(&mut self) -> Option<Typed> {
         self.ready.pop_front()

@@ -115,6 +115,14 @@ impl Chat {
         self.pace.take(now, key, bytes)
     }
 
+    /// Counts a message of the agent's user against the rate of a key, which members that read can follow.
+    ///
+    /// # Errors
+    /// Time at which it may be tried again, if it comes too early.
+    pub fn pace_user(&mut self, now: Instant, bytes: usize) -> Result<(), Instant> {
+        self.pace.take_of_user(now, bytes)
+    }
+
     /// Processes the first request of a call: `chat` or `say`.
     pub fn on_call(
         &mut self,

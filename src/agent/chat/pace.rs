@@ -18,6 +18,8 @@ pub(super) struct Pace {
     paid: HashMap<PublicKey, Instant>,
     /// The same for the agent's bot.
     paid_of_bot: Instant,
+    /// The same for the agent's user.
+    paid_of_user: Instant,
 }
 
 impl Pace {
@@ -46,6 +48,15 @@ impl Pace {
     /// As [`take`](Self::take).
     pub(super) fn take_of_bot(&mut self, now: Instant, bytes: usize) -> Result<(), Instant> {
         self.paid_of_bot = advance(self.paid_of_bot, now, bytes)?;
+        Ok(())
+    }
+
+    /// Counts a message of the agent's user.
+    ///
+    /// # Errors
+    /// As [`take`](Self::take).
+    pub(super) fn take_of_user(&mut self, now: Instant, bytes: usize) -> Result<(), Instant> {
+        self.paid_of_user = advance(self.paid_of_user, now, bytes)?;
         Ok(())
     }
 }
@@ -109,6 +120,17 @@ mod tests {
                 "{later}"
             );
         }
+    }
+
+    #[test]
+    fn the_user_of_the_agent_says_as_much_as_a_key() {
+        let mut pace = Pace::default();
+        let start = Instant::from_micros(1_000_000);
+        let burst = (0..).take_while(|_| pace.take_of_user(start, 0).is_ok());
+        assert!((1000..=1001).contains(&burst.count()));
+        assert_eq!(pace.take(start, ANN, 0), Ok(()));
+        let again = pace.take_of_user(start, 0).unwrap_err();
+        assert_eq!(pace.take_of_user(again, 0), Ok(()));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Instant as Moment;
 
 use super::interruption::Effect;
 use super::limits;
+use super::paced::Rate;
 use super::prompt::{Input, Prompt};
 use super::thread::Thread;
 use crate::agent::ipc::ToSupervisor;
@@ -131,7 +132,7 @@ impl Thread {
                 Meaning::Chat => self.take_input(now, &mut prompt, typed),
             }
             if !prompt.is_leaving() {
-                self.on_ready(now, &mut prompt);
+                self.on_ready(now, &mut prompt, Rate::Kept);
             }
             if !prompt.has_left {
                 prompt.proceed();
@@ -146,7 +147,7 @@ impl Thread {
                 let has_more = prompt.has_more();
                 let decision = prompt.paste.on_deadline(Moment::now(), || has_more);
                 self.on_decision(&prompt, decision);
-                self.on_ready(now, &mut prompt);
+                self.on_ready(now, &mut prompt, Rate::Kept);
             }
         }
         prompt.show_question();
@@ -164,7 +165,7 @@ impl Thread {
                         // As at the end of input. What is typed from now on is behind it.
                         let decision = prompt.paste.push(now, typed);
                         self.on_decision(prompt, decision);
-                        self.on_ready(at, prompt);
+                        self.on_ready(at, prompt, Rate::Waived);
                     }
                     Effect::Leave
                 }
@@ -201,8 +202,12 @@ impl Thread {
     }
 
     /// Carries out what is ready.
-    fn on_ready(&mut self, now: Instant, prompt: &mut Prompt) {
+    fn on_ready(&mut self, now: Instant, prompt: &mut Prompt, rate: Rate) {
         while !prompt.has_left
+            && prompt
+                .paste
+                .peek()
+                .is_some_and(|next| self.may_say(now, next, rate))
             && let Some(typed) = prompt.paste.next()
         {
             match typed {
@@ -300,7 +305,7 @@ impl Thread {
             if !prompt.is_asked() && !prompt.has_left {
                 if !prompt.is_leaving() {
                     prompt.paste.release_few();
-                    self.on_ready(now, &mut prompt);
+                    self.on_ready(now, &mut prompt, Rate::Waived);
                 }
                 let effect = prompt.interruption.on_told(Moment::now());
                 self.on_interruption(&mut prompt, effect);

@@ -7,6 +7,7 @@ use std::io;
 use std::time::Instant as Moment;
 
 use super::bot::FrontBot;
+use super::paced::Rate;
 use super::prompt::Prepared;
 use super::styled_line::styled;
 use super::terminal::{self, Input, Printer};
@@ -88,16 +89,21 @@ impl Thread {
 
     /// Processes what was typed.
     pub(super) fn take_typed(&mut self, now: Instant) {
+        // Each turn tries again.
+        self.says_again = None;
         let Some(mut typed) = self.typed.take() else {
             return;
         };
         let TypedLines { input, held, .. } = &mut typed;
-        for typed in input.take() {
-            held.push(typed, self.printer.as_ref());
+        // The rest stays in a pipe until what was read is said.
+        if input.person().is_some() || held.paste.has_room() {
+            for typed in input.take() {
+                held.push(typed, self.printer.as_ref());
+            }
         }
         let decision = held.paste.on_deadline(Moment::now(), || has_more(input));
         held.tell(decision.words(held.paste.len()), self.printer.as_ref());
-        self.say_ready(now, &mut held.paste);
+        self.say_ready(now, &mut held.paste, Rate::Kept);
         if let Some(asked) = typed.poll_asked() {
             self.service
                 .processes()
@@ -118,7 +124,7 @@ impl Thread {
         // An order to end has no effect on an agent that ends already.
         for typed in input.end().chain([Typed::Quit]) {
             held.push(typed, self.printer.as_ref());
-            self.say_ready(now, &mut held.paste);
+            self.say_ready(now, &mut held.paste, Rate::Waived);
         }
         held.tell_behind(self.printer.as_ref());
     }
@@ -129,9 +135,12 @@ impl Thread {
         let TypedLines {
             input, mut held, ..
         } = self.typed.take()?;
+        let is_person = input.person().is_some();
         for typed in input.leave() {
             held.push(typed, self.printer.as_ref());
-            self.say_ready(now, &mut held.paste);
+        }
+        if !is_person {
+            self.say_ready(now, &mut held.paste, Rate::Waived);
         }
         let (lines, decision) = held.paste.take_lines();
         held.tell(decision.words(lines.len()), self.printer.as_ref());
@@ -153,8 +162,12 @@ impl Thread {
         Some(words)
     }
 
-    fn say_ready(&mut self, now: Instant, paste: &mut Paste) {
-        while let Some(typed) = paste.next() {
+    fn say_ready(&mut self, now: Instant, paste: &mut Paste, rate: Rate) {
+        while paste
+            .peek()
+            .is_some_and(|next| self.may_say(now, next, rate))
+            && let Some(typed) = paste.next()
+        {
             match typed {
                 command::Typed::Line(line) => {
                     let (chat, outbox) = self.service.chat();

@@ -17,6 +17,7 @@ mod interruption;
 mod last_lines;
 mod limits;
 mod own_commands;
+mod paced;
 mod policy;
 mod process;
 mod prompt;

@@ -79,6 +79,8 @@ pub(super) struct Thread {
     pub(super) style: Style,
     /// True once the agent ends.
     pub(super) is_ending: bool,
+    /// Time at which a line of the user that came too early is tried again.
+    pub(super) says_again: Option<Instant>,
     timer: Timer,
     /// Registration of the connection to the supervisor.
     interest: SocketInterest,
@@ -117,6 +119,7 @@ impl Thread {
             own_sessions: 0,
             style: Style::default(),
             is_ending: false,
+            says_again: None,
             timer,
             interest,
             supervisor_ready: true,
@@ -364,7 +367,8 @@ impl Thread {
         let pasted = self.prompt.as_ref().map_or(typed, Prompt::deadline);
         let pasted = pasted.map(|at| now + at.saturating_duration_since(Moment::now()));
         let service = self.service.poll_timeout();
-        let deadlines = [service, self.expiry, denials, busy, bot, pasted];
+        let paced = self.says_again;
+        let deadlines = [service, self.expiry, denials, busy, bot, pasted, paced];
         let deadline = deadlines.into_iter().flatten().min();
         if deadline.is_some_and(|at| at <= now) {
             return Some(Duration::ZERO);

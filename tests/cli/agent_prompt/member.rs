@@ -90,3 +90,24 @@ fn a_line_typed_immediately_before_the_end_of_the_agent_reaches_every_member() {
         here.terminal.prompt();
     }
 }
+
+#[test]
+#[ignore = "needs tmux"]
+fn thousands_of_lines_that_are_pasted_at_an_agent_reach_each_member() {
+    let here = Here::new("--no-time");
+    let mut members = ["ann", "bob"].map(|name| here.member(name, &[]));
+    let wanted: Vec<_> = (1..=4000).map(|number| format!("line {number}")).collect();
+    let path = here.terminal.user.path("paste");
+    std::fs::write(&path, wanted.join("\n") + "\n").unwrap();
+    let path = path.display().to_string();
+    here.terminal.tmux(&["load-buffer", &path]);
+    here.terminal.tmux(&["paste-buffer"]);
+    here.told("* 4000 lines at once: type \"y\" to send them");
+    here.terminal.line("y");
+    for member in &mut members {
+        member.stdout_line(|line| line == "hall: line 4000");
+        assert_eq!(super::reload::heard(member), wanted);
+    }
+    here.terminal.line("quit");
+    here.terminal.prompt();
+}

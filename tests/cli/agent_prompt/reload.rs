@@ -7,7 +7,7 @@ use super::question::with_a_command;
 use crate::harness::{Child, eventually, helper};
 
 /// Returns the messages of the agent that a member has heard.
-fn heard(member: &mut Child) -> Vec<String> {
+pub(super) fn heard(member: &mut Child) -> Vec<String> {
     let lines = member.stdout_seen();
     let said = lines.iter().filter_map(|line| line.strip_prefix("hall: "));
     said.map(str::to_owned).collect()
