@@ -1,6 +1,12 @@
 //! Lines that were typed behind the one that leaves a prompt.
 //!
-//! Not their reading. Invariant: they are counted, and nobody sends them.
+//! Not the reading of a prompt. Invariant: they are counted, and nobody sends or runs them.
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::stdio::stdin;
+
+use super::limits::{BEHIND, PASTE_PAUSE};
+use crate::saved_mode;
 
 /// Returns the number of lines among keys; the last one may be unfinished.
 pub fn count(keys: &[u8]) -> usize {
@@ -8,7 +14,26 @@ pub fn count(keys: &[u8]) -> usize {
     lines.filter(|line| !line.trim_ascii().is_empty()).count()
 }
 
-/// Returns the words about so many lines, unless there are none.
+/// Reads the lines that were typed behind the one that leaves a program without a prompt, which the shell would run, and returns
+/// the words about them.
+pub fn read() -> Option<String> {
+    let pause = PASTE_PAUSE.try_into().ok();
+    let mut keys = Vec::new();
+    let mut buffer = [0; 4096];
+    while keys.len() < BEHIND && !saved_mode::is_in_background() {
+        let mut ready = [PollFd::from_borrowed_fd(stdin(), PollFlags::IN)];
+        if !poll(&mut ready, pause.as_ref()).is_ok_and(|count| count > 0) {
+            break;
+        }
+        match rustix::io::read(stdin(), &mut buffer) {
+            Ok(0) | Err(_) => break,
+            Ok(length) => keys.extend_from_slice(&buffer[..length]),
+        }
+    }
+    words(count(&keys))
+}
+
+/// Returns the words about a number of lines, unless there are none.
 pub fn words(lines: usize) -> Option<String> {
     match lines {
         0 => None,

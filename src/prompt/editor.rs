@@ -251,7 +251,7 @@ impl LineEditor {
 }
 
 /// Writes a note that belongs to the line above, before the next line is edited. Without a terminal, nobody misses it.
-fn note(words: &str) {
+pub fn note(words: &str) {
     let words = escape::line(words.as_bytes(), limits::NOTE);
     let _ = writeln!(io::stderr(), "* {words}");
 }

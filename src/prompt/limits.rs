@@ -59,3 +59,7 @@ pub const OUTPUT: usize = 64 << 10;
 
 /// Bytes of a line of this output. A longer one is shown as several.
 pub const OUTPUT_LINE: usize = 4 << 10;
+
+/// Bytes that are read behind the line that leaves a program without a prompt: more than anybody pastes, and an end for input
+/// that has none.
+pub const BEHIND: usize = 1 << 20;

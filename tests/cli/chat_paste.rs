@@ -292,3 +292,30 @@ fn ctrl_d_together_with_the_answer_sends_the_lines_and_ends_a_program_without_a_
         assert_eq!(heard(listener), wanted);
     }
 }
+
+#[test]
+#[ignore = "needs tmux"]
+fn lines_behind_the_one_that_leaves_a_program_without_a_prompt_are_counted_and_no_shell_runs_them()
+{
+    let (agent, mut ann) = without_a_prompt();
+    let chat = Terminal::new();
+    let mut other = chat.user.agent();
+    let target = other.target();
+    chat.line(&format!("clear; TERM=dumb udpctl chat {target} --name ann"));
+    other.child.stdout_line(|line| line == "* ann(owner) came");
+    for (here, listener) in [(&agent, &mut ann), (&chat, &mut other.child)] {
+        let ran = here.user.path("ran");
+        let paste = format!("before\n/quit\n: >{0}\n: >>{0}\n", ran.display());
+        here.tmux(&["set-buffer", &paste]);
+        here.tmux(&["paste-buffer"]);
+        listener.stdout_line(|line| line.ends_with(": before"));
+        here.prompt();
+        let log = std::fs::read_to_string(here.user.path("log")).unwrap_or_default();
+        let shown = format!("{log}{}", here.screen());
+        assert!(
+            shown.contains("2 lines behind the one that leaves are not sent"),
+            "{shown}"
+        );
+        assert!(!ran.exists());
+    }
+}

@@ -20,6 +20,7 @@ use super::typed_line::{Typed, next_line, of_person};
 use crate::agent::chat::Line;
 use crate::agent::limits;
 use crate::prompt::activity::Activity;
+use crate::prompt::behind;
 use crate::prompt::limits::BACKGROUND;
 
 /// Prints lines on standard output, from a thread of its own.
@@ -290,11 +291,12 @@ pub fn read_input(wake: impl Fn() + Send + 'static) -> io::Result<Option<Input>>
                     Ok(None) | Err(_) => return,
                 };
                 let last = next == Typed::Quit;
-                if typed.send(next).is_err() {
-                    return;
+                if last && let Some(words) = typist.as_ref().and_then(|_| behind::read()) {
+                    tracing::warn!("{words}");
                 }
+                let is_taken = typed.send(next).is_ok();
                 wake();
-                if last {
+                if last || !is_taken {
                     return;
                 }
             }

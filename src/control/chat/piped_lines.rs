@@ -9,7 +9,9 @@ use crossbeam_channel::Sender;
 use super::input_position::Input;
 use crate::message::limits::CHAT_TEXT;
 use crate::prompt::activity::Activity;
+use crate::prompt::behind;
 use crate::prompt::command::{self, Typed};
+use crate::prompt::editor;
 
 /// Reads lines. Of a line that is longer than a message, only as much is kept as shows that. Those of a person may be commands,
 /// and the end of input is an answer to an open question.
@@ -46,6 +48,12 @@ pub(super) fn read_lines(person: Option<&Activity>, typed: &Sender<Input>) {
             next,
             Typed::Line(_) | Typed::Command(_) | Typed::Unknown(_) | Typed::Refused
         );
+        if person.is_some()
+            && matches!(next, Typed::Leave | Typed::End)
+            && let Some(words) = behind::read()
+        {
+            editor::note(&words);
+        }
         let input = Input {
             typed: next,
             line: number,
