@@ -3,6 +3,7 @@
 //! Each turn takes a bounded number of each, so that none starves the others. If something is left, the next turn
 //! follows at once; otherwise it sleeps until a descriptor or the next deadline wakes it.
 
+mod end;
 mod replacement;
 
 use std::io;
@@ -18,8 +19,6 @@ use super::{Supervisor, limits, tokens};
 use crate::agent::access::PolicySource as _;
 use crate::agent::audit::{Event, Record};
 use crate::agent::ipc::{Frames, ToFront, ToSupervisor};
-use crate::agent::jobs::{Force, JobId};
-use crate::agent::log;
 use crate::agent::service_manager::{ServiceManager, State};
 use crate::message::Cause;
 use crate::net::{Clock, Timer};
@@ -357,45 +356,6 @@ impl Run {
             Phase::LastTrees(_) => {}
         }
     }
-
-    /// Starts the shutdown.
-    fn shut_down(&mut self, now: Instant) {
-        if self.phase != Phase::Working {
-            return;
-        }
-        self.replacement = None;
-        self.supervisor.close_store(now);
-        self.phase = Phase::Ending(now + limits::FRONT_ENDS);
-        self.supervisor.closed = true;
-        if self.supervisor.front.is_some() {
-            self.supervisor.send(&ToFront::ShutDown);
-        } else {
-            self.on_front_lost(now);
-        }
-    }
-
-    /// Kills what is left after the front has ended.
-    fn end_trees(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::LastTrees(_)) {
-            return;
-        }
-        self.replacement = None;
-        self.phase = Phase::LastTrees(now + limits::LAST_TREES);
-        self.supervisor.closed = true;
-        let left = self.supervisor.table.iter();
-        let left = left.filter(|(_, job)| job.child.is_some());
-        let left: Vec<JobId> = left.map(|(id, _)| id).collect();
-        for id in left {
-            self.supervisor.end(now, id, Cause::Shutdown, Force::Kill);
-        }
-    }
-
-    fn has_ended(&self) -> bool {
-        match self.phase {
-            Phase::Working | Phase::Ending(_) => false,
-            Phase::LastTrees(at) => self.supervisor.endings.is_empty() || at <= Clock.now(),
-        }
-    }
 }
 
 impl Supervisor {
@@ -419,21 +379,5 @@ impl Supervisor {
             }
         };
         self.records.send(&Record::of_agent(event));
-    }
-
-    fn record_end_of_agent(&mut self) {
-        self.finish_chat_history(Clock.now());
-        self.terminal.typed.finish();
-        self.terminal.report_unsent();
-        let counts = self.records.counts;
-        log::write_end(counts);
-        self.records.send(&Record::of_agent(counts.event()));
-        self.records.finish();
-        if let Some(cgroups) = &mut self.cgroups {
-            cgroups.close();
-        }
-        if let Some(guard) = &mut self.guard {
-            guard.end();
-        }
     }
 }
