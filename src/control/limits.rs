@@ -248,6 +248,10 @@ pub const RECEIPT_LATE: Duration = Duration::from_secs(2);
 /// Typed lines that are queued until they may be sent.
 pub const TYPED_LINES: usize = 16;
 
+/// Time after which a datagram of plain text that was not refused counts as delivered once its peer is heard: a report of a
+/// closed port comes within a round trip.
+pub const PLAIN_REFUSAL: Duration = Duration::from_secs(10);
+
 /// Bytes of an undelivered message that are shown.
 pub const UNDELIVERED_TEXT: usize = 200;
 

@@ -5,7 +5,7 @@ mod tutorials;
 
 use std::net::UdpSocket;
 
-use crate::harness::{Agent, DEADLINE, User};
+use crate::harness::{Agent, Child, DEADLINE, User};
 
 fn peer() -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -99,6 +99,30 @@ fn a_closed_port_is_named_and_plain_text_to_it_fails() {
     assert_eq!(open.recv(&mut buffer).unwrap(), 5);
     let encrypted = ["send", "--reply-wait", "1s", "web1", "--", "hello"];
     assert_eq!(user.udpctl(encrypted).outcome().status, 2);
+}
+
+#[test]
+fn a_chat_in_plain_text_names_lines_behind_the_one_that_was_answered_when_the_peer_closes() {
+    let user = User::new();
+    let peer = peer();
+    let address = peer.local_addr().unwrap();
+    let mut command = user.command("udpctl");
+    command.args(["chat", "--plain", &address.to_string()]);
+    let mut chat = Child::start(command);
+    chat.type_in("one\ntwo\n");
+    let mut buffer = [0; 100];
+    peer.recv_from(&mut buffer).unwrap();
+    // Whether it has read the second one, nobody knows.
+    let (_, from) = peer.recv_from(&mut buffer).unwrap();
+    peer.send_to(b"answer to one\n", from).unwrap();
+    chat.stdout_line(|line| line.ends_with("answer to one"));
+    drop(peer);
+    chat.type_in("three\n");
+    let refused = "nothing listens there (port unreachable)";
+    let words = format!("* may not have arrived ({address}: {refused}): 2 lines, from: two");
+    chat.stderr_line(|line| line == words);
+    chat.close_stdin();
+    assert_eq!(chat.wait().0.code(), Some(255));
 }
 
 #[test]

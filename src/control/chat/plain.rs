@@ -1,7 +1,8 @@
 //! `udpctl chat --plain`: datagrams of plain text, to netcat, a script, or an agent.
 //!
 //! Without encryption, authentication and receipts. Invariants: every line that was received is marked as unverified; a
-//! report that a line was not delivered is shown with that line and every address, and changes the exit status.
+//! report that a line was not delivered is shown with every address and the lines that it may be about, and changes the exit
+//! status.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,11 +15,12 @@ use crossbeam_channel::{Receiver, after, at, never, select};
 use signal_hook::consts::{SIGCONT, SIGINT};
 
 use super::screen::Screen;
-use super::unheard::Unheard;
+use super::unheard::{Lost, Unheard};
 use super::{DELIVERED, FAILED, undelivered};
 use crate::control::client::Client;
 use crate::control::contact::refusal_words;
 use crate::control::{limits, signals};
+use crate::escape;
 use crate::message::status::INTERRUPTED;
 use crate::net::limits::PLAIN;
 use crate::net::{self, Event, PlainSink, Refusal, RefusalReason};
@@ -125,7 +127,7 @@ struct PlainChat<'a> {
     is_heard: bool,
     /// Addresses that were refused since the last line was named, each with the reason in words.
     refused: Vec<String>,
-    /// Lines that were sent since something was heard or not delivered.
+    /// Lines that the peer may not have.
     unheard: Unheard,
     status: u8,
 }
@@ -296,7 +298,7 @@ impl PlainChat<'_> {
             return;
         }
         self.send(&text);
-        self.unheard.push(text);
+        self.unheard.push(text, Instant::now());
     }
 
     fn send(&self, text: &str) {
@@ -308,7 +310,7 @@ impl PlainChat<'_> {
         match event {
             Event::Plain { path, text, length } => {
                 self.is_heard = true;
-                self.unheard.clear();
+                self.unheard.on_heard(Instant::now());
                 let from = path.remote.to_string();
                 let (time, from) = (self.style.time(None), self.style.name(&from, &from));
                 let line = net::PlainText {
@@ -345,21 +347,22 @@ impl PlainChat<'_> {
             self.screen.note(&using);
         }
         self.refused.push(words);
-        // The next address gets the lines that are kept.
-        let lost = match next {
-            Some(_) => self.unheard.take_excess(),
-            None => self.unheard.take_all(),
-        };
-        if let Some(lost) = &lost {
-            let reason = self.refused.join(", ");
-            self.screen.note(&undelivered(lost, &reason));
-        }
+        let reason = self.refused.join(", ");
         let Some(next) = next else {
             self.status = FAILED;
             self.refused.clear();
+            let words = match self.unheard.take_all() {
+                Lost::Lines(lost) => undelivered(&lost, &reason),
+                Lost::Doubtful(lost) => perhaps_undelivered(&lost, &reason),
+                Lost::Unknown => format!("an earlier line may not have arrived ({reason})"),
+                Lost::Named => return,
+            };
+            self.screen.note(&words);
             return;
         };
-        if lost.is_some() {
+        // The next address gets the lines that are kept.
+        if let Some(lost) = self.unheard.take_excess() {
+            self.screen.note(&undelivered(&lost, &reason));
             self.status = FAILED;
         }
         self.path = next;
@@ -367,4 +370,9 @@ impl PlainChat<'_> {
             self.send(text);
         }
     }
+}
+
+fn perhaps_undelivered(text: &str, reason: &str) -> String {
+    let text = escape::line(text.as_bytes(), limits::UNDELIVERED_TEXT);
+    format!("may not have arrived ({reason}): {text}")
 }
