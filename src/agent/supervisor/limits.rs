@@ -116,7 +116,7 @@ pub const FRONT_RESTART_MAX: Duration = Duration::from_secs(1);
 /// Time after which a front counts as sound, so that the next start is not delayed.
 pub const FRONT_SOUND: Duration = Duration::from_millis(500);
 
-/// Delay before the next start of a process of the bot, which doubles with each that has not been sound.
+/// Delay before the next start of processes of the bot after a failure, which doubles with each failure of young ones.
 pub const BOT_RESTART: Duration = Duration::from_millis(100);
 
 /// Longest delay between two starts of processes of the bot after a failure. Messages wait meanwhile, and those beyond a bound are counted.

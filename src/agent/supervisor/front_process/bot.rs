@@ -31,6 +31,11 @@ pub struct BotProcesses {
     present: Vec<Pid>,
     /// Number of processes that were started.
     count: u64,
+    pause: Pause,
+}
+
+/// The pause before the next start.
+struct Pause {
     next: Instant,
     delay: Duration,
 }
@@ -53,8 +58,10 @@ impl BotProcesses {
             running: Vec::new(),
             present: Vec::new(),
             count: 0,
-            next: Instant::ZERO,
-            delay: Duration::ZERO,
+            pause: Pause {
+                next: Instant::ZERO,
+                delay: Duration::ZERO,
+            },
         }
     }
 
@@ -74,7 +81,7 @@ impl BotProcesses {
     /// Returns the time from which a process may be started, if one is missing.
     pub fn next_start(&self, supervisor: &Supervisor) -> Option<Instant> {
         let is_missing = self.present.len() < supervisor.bot_processes();
-        is_missing.then_some(self.next)
+        is_missing.then_some(self.pause.next)
     }
 
     /// Starts processes for the present front, as far as they are missing and due.
@@ -82,7 +89,7 @@ impl BotProcesses {
         while self.next_start(supervisor).is_some_and(|at| at <= now) {
             if let Err(error) = self.start(now, supervisor) {
                 tracing::error!(%error, event = "bot_not_started", "on-message: its process cannot be started");
-                self.postpone(now, now);
+                self.pause.on_failure(now, now);
             }
         }
     }
@@ -142,24 +149,73 @@ impl BotProcesses {
             }
             if let Some(at) = self.present.iter().position(|one| *one == pid) {
                 self.present.swap_remove(at);
-                if !is_sound {
+                if is_sound {
+                    self.pause.on_end(now);
+                } else {
                     tracing::warn!(
                         event = "bot_ended",
                         "on-message: its process has ended; starting it anew"
                     );
+                    self.pause.on_failure(now, started);
                 }
-                self.postpone(now, started);
             }
         }
     }
+}
 
-    /// Sets the time of the next start after the end of a process that has begun at `started`.
-    fn postpone(&mut self, now: Instant, started: Instant) {
+impl Pause {
+    /// Sets the time of the next start after the end of a process whose front is gone, which the next turns notice.
+    fn on_end(&mut self, now: Instant) {
+        self.next = self.next.max(now + limits::BOT_RESTART);
+    }
+
+    /// Sets the time of the next start after the failure of a process that has begun at `started`. Several that fail at once, as
+    /// by one signal to all, make it longer once.
+    fn on_failure(&mut self, now: Instant, started: Instant) {
+        if now < self.next {
+            return;
+        }
         self.delay = if now.since(started) >= limits::BOT_SOUND {
             limits::BOT_RESTART
         } else {
             (self.delay * 2).clamp(limits::BOT_RESTART, limits::BOT_RESTART_MAX)
         };
         self.next = now + self.delay;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_of_a_bot_that_fail_at_once_make_its_pause_longer_once() {
+        let mut pause = Pause {
+            next: Instant::ZERO,
+            delay: Duration::ZERO,
+        };
+        let mut now = Instant::ZERO + Duration::from_secs(100);
+        for step in [1, 2, 4] {
+            for _ in 0..4 {
+                pause.on_failure(now, now);
+                assert_eq!(pause.next, now + limits::BOT_RESTART * step);
+            }
+            now = pause.next;
+        }
+        for _ in 0..20 {
+            pause.on_failure(now, now);
+            now = pause.next;
+        }
+        assert_eq!(pause.delay, limits::BOT_RESTART_MAX);
+        pause.on_failure(now + limits::BOT_SOUND, now);
+        assert_eq!(pause.delay, limits::BOT_RESTART);
+        // The end of its front is no failure.
+        now = pause.next;
+        for _ in 0..4 {
+            pause.on_end(now);
+            assert_eq!(pause.next, now + limits::BOT_RESTART);
+        }
+        pause.on_failure(pause.next, now);
+        assert_eq!(pause.delay, limits::BOT_RESTART * 2);
     }
 }
