@@ -2,12 +2,18 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Agent, Child, User, eventually};
+use crate::harness::{Agent, Child, User, eventually, helper};
 
 /// The process ids that the bot has noted.
 fn runs(user: &User) -> Vec<String> {
     let text = std::fs::read_to_string(user.path("runs")).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
+}
+
+/// True if a process is gone, or a zombie.
+fn has_ended(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.map_or(true, |stat| stat.contains(") Z "))
 }
 
 /// A member of a room that is in the chat.
@@ -52,10 +58,6 @@ fn a_command_of_a_bot_that_hangs_in_one_room_delays_no_other_room() {
     bob.stdout_line(is_answer);
 
     // All its processes end by a reload, and with the agent.
-    let has_ended = |pid: &str| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-        stat.map_or(true, |stat| stat.contains(") Z "))
-    };
     let pid = hangs(&mut bob);
     ann.type_in("hello\n");
     ann.stdout_line(is_answer);
@@ -69,5 +71,29 @@ fn a_command_of_a_bot_that_hangs_in_one_room_delays_no_other_room() {
     agent.child.signal(Signal::TERM);
     let (status, stderr) = agent.child.wait();
     assert!(status.success(), "{stderr}");
-    assert!(has_ended(&pid));
+    eventually("the command ends with the agent", || has_ended(&pid));
+}
+
+#[test]
+fn a_stopped_process_of_a_bot_and_its_command_end_with_the_agent() {
+    let user = User::new();
+    let script = format!(
+        r#"sh -c 'read line; echo $$ >>"{}"; exec sleep 600'"#,
+        user.path("runs").display()
+    );
+    let options = ["--on-message", &script, "--on-message-timeout", "600s"];
+    let mut agent = Agent::start(&user, &[&["--bind", "127.0.0.1:0"], &options[..]].concat());
+    let mut ann = member(&user, &mut agent, "ann", &[]);
+    ann.type_in("hello\n");
+    eventually("the command runs", || !runs(&user).is_empty());
+    let command = runs(&user).pop().unwrap();
+    let bot = helper(agent.child.pid(), "udpagent-bot").unwrap();
+    kill_process(bot, Signal::STOP).unwrap();
+    agent.child.signal(Signal::TERM);
+    let (status, stderr) = agent.child.wait();
+    assert!(status.success(), "{stderr}");
+    assert!(!stderr.contains("starting it anew"), "{stderr}");
+    for pid in [&bot.as_raw_pid().to_string(), &command] {
+        eventually("the bot and its command end", || has_ended(pid));
+    }
 }

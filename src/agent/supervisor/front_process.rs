@@ -103,6 +103,32 @@ impl FrontProcess {
         }
     }
 
+    /// Lets the processes of the bot end, and kills them after a short time.
+    pub fn end_bot(&mut self, now: Instant) {
+        if let Some(bot) = &mut self.bot {
+            bot.end(now);
+        }
+    }
+
+    /// Kills the processes of the bot that are left, if it is time to.
+    pub fn kill_bot(&mut self, now: Instant) {
+        if let Some(bot) = &mut self.bot {
+            bot.on_timeout(now);
+        }
+    }
+
+    /// Returns the time at which the processes of the bot are killed.
+    #[must_use]
+    pub fn bot_end(&self) -> Option<Instant> {
+        self.bot.as_ref()?.poll_timeout()
+    }
+
+    /// True if no process of the bot is left.
+    #[must_use]
+    pub fn has_no_bot(&self) -> bool {
+        self.bot.as_ref().is_none_or(BotProcesses::is_empty)
+    }
+
     /// Returns the next deadline of the bot.
     #[must_use]
     pub fn bot_deadline(&self, supervisor: &Supervisor) -> Option<Instant> {

@@ -79,6 +79,10 @@ pub const FRONT_ENDS: Duration = Duration::from_millis(8500);
 /// Time for ending the last process trees after the front has ended.
 pub const LAST_TREES: Duration = Duration::from_millis(500);
 
+/// Time within which the processes of the bot end on their own after the front: they kill a command and end. It leaves more than
+/// half of [`LAST_TREES`] for what those that are killed then leave.
+pub const BOT_ENDS: Duration = Duration::from_millis(200);
+
 /// Time within which a new program has tried itself. It reads a few files.
 pub const TRIAL: Duration = Duration::from_secs(10);
 

@@ -238,7 +238,12 @@ impl Run {
                     process.serve_bot(now, &mut self.supervisor);
                 }
             }
-            Phase::Ending(_) | Phase::LastTrees(_) => {}
+            Phase::LastTrees(_) => {
+                if let Some(process) = &mut self.process {
+                    process.kill_bot(now);
+                }
+            }
+            Phase::Ending(_) => {}
         }
         self.on_replacement(now);
         self.report(now);
@@ -294,7 +299,11 @@ impl Run {
                     .chain(self.stop_deadline())
                     .min()
             }
-            Phase::Ending(at) | Phase::LastTrees(at) => Some(at),
+            Phase::Ending(at) => Some(at),
+            Phase::LastTrees(at) => {
+                let bot = self.process.as_ref().and_then(FrontProcess::bot_end);
+                Some(bot.map_or(at, |bot| bot.min(at)))
+            }
         };
         let deadline = self.supervisor.next_deadline().into_iter().chain(phase);
         let deadline = deadline.chain(self.service_manager.poll_timeout()).min();

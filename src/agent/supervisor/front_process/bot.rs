@@ -1,7 +1,7 @@
 //! The processes of the bot: their start, their replacement when they have ended, and the end of what their command leaves then.
 //!
 //! Not what they do ([`bot`](crate::agent::bot)). Invariants: there is one for each room in which the command runs at once, as far as
-//! the front needs them; they end with their front on their own; one that has failed is
+//! the front needs them; they end with their front on their own, or are killed at the end of the agent; one that has failed is
 //! replaced after a pause that grows, and neither its front nor a session is concerned; no process of its command is left.
 
 use std::io;
@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, waitpid};
 
 use crate::agent::bot;
 use crate::agent::ipc::send_descriptors;
@@ -32,6 +32,8 @@ pub struct BotProcesses {
     /// Number of processes that were started.
     count: u64,
     pause: Pause,
+    /// Time at which those that are left are killed, at the end of the agent.
+    kill_at: Option<Instant>,
 }
 
 /// The pause before the next start.
@@ -62,6 +64,7 @@ impl BotProcesses {
                 next: Instant::ZERO,
                 delay: Duration::ZERO,
             },
+            kill_at: None,
         }
     }
 
@@ -122,6 +125,32 @@ impl BotProcesses {
         send_descriptors(channel, &[own.as_fd()])?;
         self.present.push(pid);
         Ok(())
+    }
+
+    /// Lets the processes end, whose front is gone, and kills them after a short time.
+    pub fn end(&mut self, now: Instant) {
+        self.present.clear();
+        self.kill_at = Some(now + limits::BOT_ENDS);
+    }
+
+    /// Returns the time of the next call of [`on_timeout`](Self::on_timeout).
+    pub const fn poll_timeout(&self) -> Option<Instant> {
+        self.kill_at
+    }
+
+    /// Kills the processes that are left at the end, such as a stopped one. [`reap`](Self::reap) ends what their commands leave.
+    pub fn on_timeout(&mut self, now: Instant) {
+        if self.kill_at.is_some_and(|at| at <= now) {
+            self.kill_at = None;
+            for running in &self.running {
+                let _ = kill_process(running.pid, Signal::KILL);
+            }
+        }
+    }
+
+    /// True if each process was reaped.
+    pub const fn is_empty(&self) -> bool {
+        self.running.is_empty()
     }
 
     /// Reaps processes that have ended. What the command of one that has failed has left is killed.

@@ -7,6 +7,7 @@ use crate::agent::audit::Record;
 use crate::agent::ipc::ToFront;
 use crate::agent::jobs::{Force, JobId};
 use crate::agent::log;
+use crate::agent::supervisor::front_process::FrontProcess;
 use crate::agent::supervisor::{Supervisor, limits};
 use crate::message::Cause;
 use crate::net::Clock;
@@ -37,6 +38,9 @@ impl Run {
         self.replacement = None;
         self.phase = Phase::LastTrees(now + limits::LAST_TREES);
         self.supervisor.closed = true;
+        if let Some(process) = &mut self.process {
+            process.end_bot(now);
+        }
         let left = self.supervisor.table.iter();
         let left = left.filter(|(_, job)| job.child.is_some());
         let left: Vec<JobId> = left.map(|(id, _)| id).collect();
@@ -45,15 +49,20 @@ impl Run {
         }
     }
 
+    /// True if the front has ended and no process tree is left, or the time for them is over.
     pub(super) fn has_ended(&self) -> bool {
+        let has_no_bot = || self.process.as_ref().is_none_or(FrontProcess::has_no_bot);
         match self.phase {
             Phase::Working | Phase::Ending(_) => false,
-            Phase::LastTrees(at) => self.supervisor.endings.is_empty() || at <= Clock.now(),
+            Phase::LastTrees(at) => {
+                self.supervisor.endings.is_empty() && has_no_bot() || at <= Clock.now()
+            }
         }
     }
 }
 
 impl Supervisor {
+    /// Records the end of the agent, after that of its commands.
     pub(super) fn record_end_of_agent(&mut self) {
         self.finish_chat_history(Clock.now());
         self.terminal.typed.finish();
