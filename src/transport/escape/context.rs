@@ -10,10 +10,10 @@
 //! | U+FE0E, U+FE0F, text and emoji presentation | once after a symbol, as in U+2764 U+FE0F; in a keycap after 0 to 9, # and * |
 //! | U+FE00 to U+FE02, U+E0100 to U+E011F, glyphs of ideographs | once after a Han character, as in names of Japan |
 //! | tags | in the flags of England, Scotland and Wales, the only ones for general interchange (UTS 51) |
-//! | U+200D, zero-width joiner | between two emoji; after a virama (RFC 5892, appendix A.2) |
+//! | U+200D, zero-width joiner | between two emoji; after a virama (RFC 5892, appendix A.2) in its block or at the end of a word |
 //! | | before the virama between two consonants, as in U+09B0 U+200D U+09CD U+09AF (UTC public review issue 37) |
 //! | | after the Arabic letter heh before a full stop or a space, as in Persian dates: its initial form |
-//! | U+200C, zero-width non-joiner | after or before a virama; between two Arabic letters, as in Persian (appendix A.1) |
+//! | U+200C, zero-width non-joiner | after a virama as U+200D, or before one; between two Arabic letters, as in Persian (appendix A.1) |
 //! | both | before a vowel sign of Khmer; U+200C before one of Malayalam |
 //! | U+200B, zero-width space | between two characters of a script without spaces: Khmer, Lao, Myanmar, Thai |
 //! | U+180B to U+180D, U+180F | once after a Mongolian letter |
@@ -76,11 +76,8 @@ impl Context {
             return self.shows_hidden(c, rest);
         }
         if c.width() != Some(0) {
-            let joiners = if self.last == Some(JOINER) {
-                self.joiners
-            } else {
-                0
-            };
+            let is_joined = self.last == Some(JOINER) || scripts::is_skin_tone(c);
+            let joiners = if is_joined { self.joiners } else { 0 };
             *self = Self {
                 base: Some(c),
                 last: Some(c),
@@ -178,7 +175,8 @@ impl Context {
         let is_after_letter = self.last == Some(base);
         let after_virama = self
             .last
-            .is_some_and(|last| scripts::is_virama(last) && scripts::are_of_one_block(base, last));
+            .is_some_and(|last| scripts::is_virama(last) && scripts::are_of_one_block(base, last))
+            && next.is_none_or(|next| continues_or_ends_word(base, next));
         if after_virama || self.is_before_virama(base, next, second) {
             return true;
         }
@@ -228,6 +226,12 @@ const fn most_marks(base: char) -> u32 {
     }
 }
 
+/// Returns true for a character of the block of `base`, and for one that is neither a letter nor a mark.
+fn continues_or_ends_word(base: char, next: char) -> bool {
+    let is_mark = next.width() == Some(0) && !is_hidden(next);
+    scripts::are_of_one_block(base, next) || !is_mark && !next.is_alphanumeric()
+}
+
 /// Returns true between two characters of a script without spaces.
 fn is_word_boundary(base: char, next: Option<char>) -> bool {
     let script = scripts::unspaced_script(base);
@@ -237,4 +241,66 @@ fn is_word_boundary(base: char, next: Option<char>) -> bool {
 
 const fn is_mongolian_selector(c: char) -> bool {
     matches!(c, '\u{180b}'..='\u{180d}' | '\u{180f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::line;
+    use super::*;
+
+    #[test]
+    fn nothing_hidden_is_shown_after_a_latin_letter() {
+        let blocks = [
+            'A'..='Z',
+            'a'..='z',
+            '\u{aa}'..='\u{aa}',
+            '\u{ba}'..='\u{ba}',
+            '\u{c0}'..='\u{24f}',
+            '\u{1e00}'..='\u{1eff}',
+            '\u{212a}'..='\u{212b}',
+            '\u{2132}'..='\u{2132}',
+            '\u{214e}'..='\u{214e}',
+            '\u{2c60}'..='\u{2c7f}',
+            '\u{a722}'..='\u{a7ff}',
+            '\u{ab30}'..='\u{ab64}',
+            '\u{fb00}'..='\u{fb06}',
+            '\u{ff21}'..='\u{ff3a}',
+            '\u{ff41}'..='\u{ff5a}',
+        ];
+        let hidden = [
+            SPACE,
+            NON_JOINER,
+            JOINER,
+            GRAPHEME_JOINER,
+            VOWEL_SEPARATOR,
+            TEXT_PRESENTATION,
+            EMOJI_PRESENTATION,
+            '\u{180b}',
+            '\u{fe00}',
+            '\u{e0067}',
+            '\u{e0100}',
+        ];
+        let next = [
+            "",
+            "a",
+            " ",
+            ".",
+            "\u{20e3}",
+            "\u{94d}\u{915}",
+            "\u{645}",
+            "\u{1f469}",
+        ];
+        let pairs = hidden.into_iter().flat_map(|c| next.map(|next| (c, next)));
+        let pairs: Vec<_> = pairs.collect();
+        for (letter, &(c, next)) in blocks
+            .into_iter()
+            .flatten()
+            .flat_map(|letter| pairs.iter().map(move |pair| (letter, pair)))
+        {
+            for mark in ["", "\u{301}", "\u{94d}"] {
+                let text = format!("{letter}{mark}{c}{next}");
+                assert!(!line(text.as_bytes(), 100).contains(c), "{text:?}");
+            }
+        }
+    }
 }

@@ -14,8 +14,13 @@ pub(super) const fn is_emoji(c: char) -> bool {
     )
 }
 
+/// Returns true for the modifiers that give an emoji a colour of the skin.
+pub(super) const fn is_skin_tone(c: char) -> bool {
+    matches!(c, '\u{1f3fb}'..='\u{1f3ff}')
+}
+
 /// Returns true for symbols that have a coloured form and one of text (emoji-variation-sequences.txt), and for others of their
-/// blocks.
+/// blocks that are no letters.
 pub(super) const fn is_symbol(c: char) -> bool {
     is_emoji(c)
         || matches!(
@@ -24,7 +29,8 @@ pub(super) const fn is_symbol(c: char) -> bool {
                 | '\u{ae}'
                 | '\u{203c}'
                 | '\u{2049}'
-                | '\u{2100}'..='\u{214f}'
+                | '\u{2122}'
+                | '\u{2139}'
                 | '\u{24c2}'
                 | '\u{25a0}'..='\u{25ff}'
                 | '\u{2900}'..='\u{297f}'
