@@ -3,7 +3,8 @@
 //! Not the chat, and not the decision which message is answered. The message is on the standard input of the command,
 //! never in its arguments or its environment. Invariants: one command runs at a time for each room, a bounded number for all,
 //! and none longer than its time limit; messages that wait are bounded, and those beyond are counted; a failure of the command
-//! concerns no later message, and a slow command no other room.
+//! concerns no later message, and a slow command no other room, up to [`limits::CONCURRENT_PER_KEY`]
+//! rooms of one key and [`limits::CONCURRENT`] in all.
 
 mod answer;
 pub mod limits;

@@ -1,8 +1,8 @@
 //! A bot: which message its command gets next, and the threads that run it.
 //!
 //! Invariants: one message of a room is with a thread at a time, and of a key no more than [`limits::CONCURRENT_PER_KEY`];
-//! rooms do not wait for each other while a thread is free; nothing waits for a thread; each message that is left out is in a
-//! count that is reported.
+//! rooms do not wait for each other while a thread is free and the key has fewer than these; nothing waits for a thread; each
+//! message that is left out is in a count that is reported.
 
 use std::io;
 use std::time::{Duration, Instant};
