@@ -136,8 +136,8 @@ impl<'a> Chat<'a> {
         self.deliver(Kind::Action, text)
     }
 
-    /// Sends a message to one member of the room, or to the agent's user, and waits for its receipt. `to` is the name as
-    /// [`Chat::members`] and messages have it, or that of the agent. No other member and no bot gets it, and it is not kept.
+    /// Sends a message to one member of the room, or to the agent's user at its terminal, and waits for its receipt. `to` is the
+    /// name as [`Chat::members`] and messages have it. No other member and no bot gets it, and it is not kept.
     ///
     /// # Errors
     /// As [`Chat::send`]; [`Error::MessageRefused`] if nobody in the room has the name.

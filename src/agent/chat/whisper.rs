@@ -1,7 +1,8 @@
 //! Private messages: from a member to one other member of its room, or to the agent's user.
 //!
-//! Not end-to-end encrypted: the agent reads them, as all messages. Invariant: nobody but the receiver gets one, not another
-//! session of its key, no plain-text peer, no bot, not the history, the log and the audit.
+//! Not end-to-end encrypted: the agent reads them, as all messages. Invariants: nobody but the receiver gets one, not another
+//! session of its key, no plain-text peer, no bot, not the history, the log and the audit; one to the agent's user is shown only
+//! while the user is at its terminal, as output without a user may go to a journal.
 
 use super::history::beginning;
 use super::line::Line;
@@ -28,7 +29,7 @@ impl Chat {
             self.members[sender].name.clone(),
             self.members[sender].room.clone(),
         );
-        if to == self.name {
+        if self.is_user_here && to == self.name {
             self.show(Line::Whispered { from, text, room });
             return Ok(1);
         }
@@ -99,12 +100,13 @@ impl Chat {
         let members = self.members.iter();
         let there = members.filter(|member| member.room.as_ref() == room);
         let names = there.map(|member| &member.name[..]);
-        refusal(to, names.chain([&self.name[..]]))
+        let user = self.is_user_here.then_some(&self.name[..]);
+        refusal(to, names.chain(user))
     }
 }
 
 /// Returns the refusal of a name that is not among `names`, with the only one of them that differs from it in the case of
-/// letters, or goes on with the name of a key or the number of a session.
+/// letters, or goes on with the name of a key or the number of a session. One name in several rooms counts once.
 fn refusal<'a>(to: &str, names: impl Iterator<Item = &'a str>) -> String {
     let to = beginning(to, MEMBER_NAME);
     let wanted = to.to_lowercase();
@@ -118,6 +120,8 @@ fn refusal<'a>(to: &str, names: impl Iterator<Item = &'a str>) -> String {
     if near.iter().any(|name| name.starts_with(to)) {
         near.retain(|name| name.starts_with(to));
     }
+    near.sort_unstable();
+    near.dedup();
     match near[..] {
         [name] if !to.is_empty() => {
             format!("nobody here is named \"{to}\"; did you mean \"{name}\"?")
@@ -136,7 +140,9 @@ mod tests {
 
     #[test]
     fn a_name_that_nobody_has_is_answered_with_the_only_one_that_is_near() {
-        let members = ["hall", "bob", "Zoe(ann)", "zed", "zed#2", "MAX", "max(ann)"];
+        let members = [
+            "hall", "bob", "Zoe(ann)", "zed", "zed#2", "MAX", "max(ann)", "bob",
+        ];
         let suggested = |to: &str| {
             let words = refusal(to, members.into_iter());
             let name = words.split_once("; did you mean ");

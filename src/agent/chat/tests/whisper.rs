@@ -86,6 +86,9 @@ fn a_private_message_reaches_the_named_session_only_and_is_not_kept() {
 #[test]
 fn a_private_message_to_the_agent_is_shown_there_only_and_marked() {
     let mut scene = Scene::with(&["ann", "host"]);
+    scene.chat.on_user_came(&mut scene.outbox);
+    scene.heard(1);
+    scene.heard(2);
     scene.whispers(1, 0, "host", "psst\u{1b}[2J\n");
     assert_eq!(scene.heard(1), [delivered(0)]);
     // The key of the same name is shown in brackets.
@@ -98,6 +101,26 @@ fn a_private_message_to_the_agent_is_shown_there_only_and_marked() {
     );
     scene.whispers(1, 1, "(host)", "you");
     assert_eq!(scene.heard(2), [whispered("ann", "you")]);
+    assert_eq!(scene.shown(), [""; 0]);
+}
+
+#[test]
+fn a_private_message_to_the_agents_user_who_is_not_there_is_refused_and_shown_nowhere() {
+    let mut scene = Scene::with(&["ann"]);
+    let absent = "nobody here is named \"host\"";
+    scene.whispers(1, 0, "host", "psst");
+    assert_eq!(scene.refusal(1), absent);
+    scene.whispers(1, 1, "HOST", "psst");
+    assert_eq!(scene.refusal(1), absent.replace("host", "HOST"));
+    scene.chat.on_user_came(&mut scene.outbox);
+    scene.heard(1);
+    scene.whispers(1, 2, "HOST", "psst");
+    let near = "nobody here is named \"HOST\"; did you mean \"host\"?";
+    assert_eq!(scene.refusal(1), near);
+    scene.chat.on_user_left(&mut scene.outbox);
+    scene.heard(1);
+    scene.whispers(1, 3, "host", "psst");
+    assert_eq!(scene.refusal(1), absent);
     assert_eq!(scene.shown(), [""; 0]);
 }
 
@@ -123,6 +146,10 @@ fn a_private_message_to_nobody_is_refused_with_the_name_and_passed_to_nobody() {
     assert!(scene.refusal(1).len() <= "nobody here is named \"\"".len() + MEMBER_NAME);
     scene.whispers(1, 9, "bob", &"x".repeat(CHAT_TEXT + 1));
     assert_eq!(scene.refusal(1), "a message has at most 16384 bytes");
+    scene.chat.on_user_came(&mut scene.outbox);
+    for member in 1..=3 {
+        scene.heard(member);
+    }
     scene.whispers(1, 10, "host", &"x".repeat(CHAT_TEXT + 1));
     assert_eq!(scene.refusal(1), "a message has at most 16384 bytes");
     // One that has left, and one that has not joined.
@@ -236,6 +263,8 @@ fn a_private_message_stays_in_its_room() {
     scene.whispers(2, 1, "cy", "x");
     let (from, text) = ("bob".into(), "x".into());
     assert_eq!(scene.heard(3), [Reply::Whispered { from, text, room }]);
+    scene.chat.on_user_came(&mut scene.outbox);
+    scene.heard(3);
     scene.whispers(3, 0, "host", "y");
     assert_eq!(scene.shown(), ["#build cy (private): y"]);
 }
