@@ -20,7 +20,7 @@ pub const MESSAGE: u64 = 6 * CHAT_TEXT as u64 + (8 << 10);
 /// enough that so many large interpreters fit into a small machine.
 pub const CONCURRENT: usize = 8;
 
-/// Those of one key: half, so that one key that writes in many rooms leaves room for the others.
+/// Commands of one key that run at once: half, so that one key that writes in many rooms leaves room for the others.
 pub const CONCURRENT_PER_KEY: usize = CONCURRENT / 2;
 
 /// Messages of a room that wait for the command: more than people write while it runs once. A key gives way to those that have

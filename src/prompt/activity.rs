@@ -154,8 +154,8 @@ impl Activity {
         self.0.rows.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Notes that the editor takes the terminal, with what is left of the line before. The editor calls it in its thread. Returns the question that is open, for
-    /// the place of the prompt.
+    /// Notes that the editor takes the terminal, with what is left of the line before. The editor calls it in its thread. Returns
+    /// the question that is open, for the place of the prompt.
     pub fn begin_editing(&self, line: &str) -> Option<Question> {
         let mut editing = self.editing_slot();
         self.0.is_empty.store(line.is_empty(), Ordering::SeqCst);

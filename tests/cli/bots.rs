@@ -172,7 +172,7 @@ fn a_chat_with_a_bot_stays_after_the_end_of_its_input_and_ends_by_a_signal() {
     let user = User::new();
     let command = bot(&user);
     let mut agent = user.agent();
-    let options = ["--on-message", &command, "--on-message-timeout", "1s"];
+    let options = ["--on-message", &command, "--on-message-timeout", "600s"];
     let mut bot = member(&user, &mut agent, "bot", &options);
     bot.type_in("I am here\n");
     bot.close_stdin();
@@ -180,9 +180,11 @@ fn a_chat_with_a_bot_stays_after_the_end_of_its_input_and_ends_by_a_signal() {
         .child
         .stdout_line(|line| line == "bot(owner): I am here");
     let mut ann = member(&user, &mut agent, "ann", &[]);
-    ann.type_in("CRASH\nSLEEP\nhello\n");
+    let stuck = ["--on-message", "sleep 600", "--on-message-timeout", "1s"];
+    let mut stuck = member(&user, &mut agent, "stuck", &stuck);
+    ann.type_in("CRASH\nhello\n");
     bot.stderr_line(|line| line == "* --on-message: exit status 1: no luck \\u{1b}[2J");
-    bot.stderr_line(|line| line == "* --on-message: no answer within 1s; killed");
+    stuck.stderr_line(|line| line == "* --on-message: no answer within 1s; killed");
     ann.stdout_line(|line| line == "bot(owner) (bot): ann(owner) says hello");
     agent.child.type_in("from the agent\n");
     ann.stdout_line(|line| line.ends_with(" says from the agent"));
@@ -192,11 +194,11 @@ fn a_chat_with_a_bot_stays_after_the_end_of_its_input_and_ends_by_a_signal() {
     bot.stdout_line(|line| line.ends_with(" (unverified): plain"));
     ann.type_in("bye\n");
     ann.stdout_line(|line| line == "bot(owner) (bot): ann(owner) says bye");
-    assert_eq!(runs(&user).len(), 5);
+    assert_eq!(runs(&user).len(), 4);
 
     // Its command ends with it.
     ann.type_in("SLEEP\n");
-    eventually("the command runs", || runs(&user).len() == 6);
+    eventually("the command runs", || runs(&user).len() == 5);
     let running = children(bot.pid());
     assert_eq!(running.len(), 1, "{running:?}");
     bot.signal(Signal::TERM);

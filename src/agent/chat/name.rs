@@ -48,8 +48,8 @@ pub(super) fn choose(
         .expect("the chat has fewer members than there are numbers")
 }
 
-/// Keeps letters and digits of any script and the characters of host names and addresses. Brackets
-/// are removed because they mark the name of the key, and so are invisible characters: names that differ only in joiners are equal.
+/// Keeps letters and digits of any script and the characters of host names and addresses. Brackets are removed because they mark the
+/// name of the key, and so are invisible characters: names that differ only in joiners are equal.
 fn clean(requested: &str) -> String {
     requested
         .chars()

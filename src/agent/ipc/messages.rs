@@ -229,7 +229,7 @@ pub enum ToSupervisor {
     Forget(JobId),
     /// Write a line to the audit.
     Record(Vec<u8>),
-    /// The bot needs so many processes.
+    /// Number of processes that the bot needs; after `Serving`.
     BotProcesses(usize),
     /// A member, or the agent's user, has said something in a room of the chat; its time has no meaning.
     Said(Earlier),

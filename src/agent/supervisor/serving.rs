@@ -30,6 +30,7 @@ impl Supervisor {
 
     /// Notes the number of processes of the bot that the front needs, as far as it is possible.
     pub(super) fn on_bot_processes(&mut self, count: usize) {
+        // A front sends `Serving` first, so that no number is lost.
         if let Some(serving) = &mut self.serving {
             serving.bot_processes = count.clamp(1, CONCURRENT);
         }
