@@ -252,6 +252,10 @@ pub const TYPED_LINES: usize = 16;
 /// closed port comes within a round trip.
 pub const PLAIN_REFUSAL: Duration = Duration::from_secs(10);
 
+/// Time for which a chat in plain text with a peer of several addresses waits behind the first lines for the report of a closed
+/// port: several round trips.
+pub const PLAIN_CLOSED: Duration = Duration::from_secs(1);
+
 /// Bytes of an undelivered message that are shown.
 pub const UNDELIVERED_TEXT: usize = 200;
 

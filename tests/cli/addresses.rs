@@ -208,6 +208,30 @@ fn plain_text_goes_to_the_one_of_two_addresses_that_is_open() {
 }
 
 #[test]
+fn all_lines_of_a_plain_chat_go_to_the_one_of_two_addresses_that_is_open() {
+    if !is_possible() {
+        return;
+    }
+    let lines: Vec<_> = (1..=200).map(|number| format!("{number}\n")).collect();
+    for host in ["127.0.0.1", "[::1]"] {
+        let user = User::new();
+        let listener = std::net::UdpSocket::bind(format!("{host}:0")).unwrap();
+        listener
+            .set_read_timeout(Some(std::time::Duration::from_secs(60)))
+            .unwrap();
+        let twin = format!("twin:{}", listener.local_addr().unwrap().port());
+        let chat = Test::new(udpctl(&user, &["chat", "--plain", &twin]));
+        let outcome = chat.stdin(lines.concat()).outcome();
+        assert_eq!((outcome.status, &outcome.stderr[..]), (0, ""));
+        let mut buffer = [0; 16];
+        for line in &lines {
+            let length = listener.recv(&mut buffer).unwrap();
+            assert_eq!(&buffer[..length], line.as_bytes());
+        }
+    }
+}
+
+#[test]
 fn plain_text_of_a_chat_that_no_address_takes_is_named_with_all_of_them() {
     if !is_possible() {
         return;

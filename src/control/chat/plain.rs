@@ -98,6 +98,7 @@ pub fn chat_plain(client: &Client, paths: Vec<Path>, options: &PlainOptions<'_>)
         path: paths[0],
         further: paths.into_iter().skip(1).collect(),
         is_heard: false,
+        is_settled: false,
         refused: Vec::new(),
         unheard: Unheard::default(),
         status: DELIVERED,
@@ -125,6 +126,8 @@ struct PlainChat<'a> {
     further: VecDeque<Path>,
     /// True once a datagram of the peer has arrived.
     is_heard: bool,
+    /// True once the time has passed in which the address in use would have refused the first lines.
+    is_settled: bool,
     /// Addresses that were refused since the last line was named, each with the reason in words.
     refused: Vec<String>,
     /// Lines that the peer may not have.
@@ -147,8 +150,12 @@ impl PlainChat<'_> {
         let mut typed = self.screen.typed.clone();
         let mut over = never();
         let nothing = never();
+        let no_input = never();
         loop {
-            while let Some(next) = self.paste.next() {
+            let mut waits = self.waits_until();
+            while waits.is_none()
+                && let Some(next) = self.paste.next()
+            {
                 match self.on_typed(next) {
                     Next::Continue => {}
                     Next::Leave => return None,
@@ -158,7 +165,15 @@ impl PlainChat<'_> {
                         over = after(options.linger);
                     }
                 }
+                waits = self.waits_until();
             }
+            let waiting = waits.map_or_else(never, at);
+            // A pipe is read no further meanwhile.
+            let taken = if waits.is_some() && !self.screen.is_terminal() {
+                &no_input
+            } else {
+                &typed
+            };
             let pasted = self.paste.deadline().map_or_else(never, at);
             let checks = self.screen.checks();
             let events = if self.screen.is_full() {
@@ -176,7 +191,7 @@ impl PlainChat<'_> {
                     self.status = FAILED;
                     return None;
                 },
-                recv(typed) -> input => {
+                recv(taken) -> input => {
                     let mut next = self.screen.taken(input);
                     if !self.screen.is_terminal() {
                         next = self.paste.or_end(next, Typed::End);
@@ -190,6 +205,7 @@ impl PlainChat<'_> {
                     self.on_decision(decision);
                 }
                 recv(over) -> _ => return None,
+                recv(waiting) -> _ => {}
                 recv(checks) -> _ => self.screen.take_back(),
                 recv(options.signals) -> signal => {
                     if !signal.is_ok_and(|signal| self.on_signal(signal)) {
@@ -297,13 +313,19 @@ impl PlainChat<'_> {
             self.status = FAILED;
             return;
         }
-        self.send(&text);
+        self.client.send_plain(self.path, datagram(&text));
         self.unheard.push(text, Instant::now());
     }
 
-    fn send(&self, text: &str) {
-        let datagram = Bytes::from(format!("{text}\n"));
-        self.client.send_plain(self.path, datagram);
+    /// Returns the time until which further lines wait, if they do: as long as the address in use may refuse more lines than are
+    /// kept for the next one.
+    fn waits_until(&mut self) -> Option<Instant> {
+        if self.further.is_empty() || self.is_heard || self.is_settled {
+            return None;
+        }
+        let until = self.unheard.full_until()?;
+        self.is_settled = until <= Instant::now();
+        Some(until).filter(|_| !self.is_settled)
     }
 
     fn on_event(&mut self, event: Event) -> io::Result<()> {
@@ -366,10 +388,16 @@ impl PlainChat<'_> {
             self.status = FAILED;
         }
         self.path = next;
-        for text in self.unheard.kept() {
-            self.send(text);
+        self.is_settled = false;
+        let (client, path) = (self.client, self.path);
+        for text in self.unheard.again(Instant::now()) {
+            client.send_plain(path, datagram(text));
         }
     }
+}
+
+fn datagram(text: &str) -> Bytes {
+    format!("{text}\n").into()
 }
 
 fn perhaps_undelivered(text: &str, reason: &str) -> String {

@@ -56,9 +56,18 @@ impl Unheard {
         self.kept.push_back(Sent { text, at: now });
     }
 
-    /// Returns the lines that are kept, oldest first.
-    pub(super) fn kept(&self) -> impl Iterator<Item = &str> {
-        self.kept.iter().map(|sent| &sent.text[..])
+    /// Returns the lines that are kept, oldest first, to be sent again.
+    pub(super) fn again(&mut self, now: Instant) -> impl Iterator<Item = &str> {
+        self.kept.iter_mut().map(move |sent| {
+            sent.at = now;
+            &sent.text[..]
+        })
+    }
+
+    /// Returns the time by which a refusal of the oldest line has come, if no other line can be kept beside it.
+    pub(super) fn full_until(&self) -> Option<Instant> {
+        let oldest = self.kept.front()?.at;
+        (self.kept.len() >= limits::TYPED_LINES).then(|| oldest + limits::PLAIN_CLOSED)
     }
 
     /// Handles a datagram of the peer: an answer to one line at least. Lines that are not kept count as answered.
@@ -131,9 +140,13 @@ mod tests {
         assert_eq!(unheard.take_all(), lines("hello"));
         let most = limits::TYPED_LINES;
         for number in 1..=most + 3 {
+            assert_eq!(unheard.full_until().is_some(), number > most);
             unheard.push(number.to_string(), now);
         }
-        assert_eq!(unheard.kept().next(), Some("4"));
+        assert_eq!(unheard.full_until(), Some(now + limits::PLAIN_CLOSED));
+        let later = now + limits::PLAIN_CLOSED;
+        assert_eq!(unheard.again(later).next(), Some("4"));
+        assert_eq!(unheard.full_until(), Some(later + limits::PLAIN_CLOSED));
         let excess = unheard.take_excess();
         assert_eq!(excess.as_deref(), Some("3 lines, from: 1"));
         unheard.push("last".into(), now);
@@ -169,7 +182,7 @@ mod tests {
         unheard.push("seven".into(), now);
         unheard.push("eight".into(), later);
         unheard.on_heard(later);
-        assert_eq!(unheard.kept().collect::<Vec<_>>(), ["eight"]);
+        assert_eq!(unheard.again(later).collect::<Vec<_>>(), ["eight"]);
         unheard.on_heard(later);
         assert_eq!(unheard.take_all(), Lost::Unknown);
     }
