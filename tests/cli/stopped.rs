@@ -128,7 +128,7 @@ fn programs_that_are_started_in_the_background_show_their_prompts_in_the_foregro
     here.at(">");
     here.line("/who");
     here.is("the members", |screen| {
-        screen.contains("* you are ann(owner); also here: nobody else")
+        screen.contains("* you are ann(owner); also here: hall")
     });
     here.keys(&["C-d"]);
     here.prompt();
