@@ -151,6 +151,13 @@ impl Bot {
         self.workers.iter().filter(|one| one.was_used).count()
     }
 
+    /// Number of messages that have no answer and were not reported: those that wait, are with a thread or were left out.
+    #[must_use]
+    pub fn unanswered(&self) -> u64 {
+        let busy = self.workers.iter().filter(|one| one.busy.is_some()).count();
+        self.dropped + (self.waiting.len() + busy) as u64
+    }
+
     /// Returns the next event.
     pub fn poll(&mut self) -> Option<Event> {
         let is_busy = self.workers.iter().any(|one| one.busy.is_some());

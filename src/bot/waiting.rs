@@ -46,6 +46,10 @@ impl Waiting {
         self.count == 0
     }
 
+    pub(super) const fn len(&self) -> usize {
+        self.count
+    }
+
     /// Adds a message. Returns false if one is left out: this one or another.
     pub(super) fn push(&mut self, key: &str, Message { room, json }: Message) -> bool {
         let own = self.rooms.iter().position(|queue| queue.room == room);

@@ -62,6 +62,8 @@ fn a_command_of_a_bot_that_hangs_in_one_room_delays_no_other_room() {
     ann.type_in("hello\n");
     ann.stdout_line(is_answer);
     assert_eq!(user.udpagent(["reload"]).outcome().status, 0);
+    let unanswered = "on-message: not answered, as the agent is reloaded or ends: 2";
+    agent.child.stderr_line(|line| line.ends_with(unanswered));
     eventually("the command ends by a reload", || has_ended(&pid));
     ann.type_in("hello\n");
     ann.stdout_line(is_answer);
@@ -71,6 +73,7 @@ fn a_command_of_a_bot_that_hangs_in_one_room_delays_no_other_room() {
     agent.child.signal(Signal::TERM);
     let (status, stderr) = agent.child.wait();
     assert!(status.success(), "{stderr}");
+    assert!(stderr.contains(unanswered), "{stderr}");
     eventually("the command ends with the agent", || has_ended(&pid));
 }
 

@@ -125,6 +125,17 @@ impl FrontBot {
         has_grown.then_some(used)
     }
 
+    /// Logs the messages that this front does not answer any more.
+    pub fn note_unanswered(&self) {
+        let messages = self.bot.unanswered();
+        if messages > 0 {
+            tracing::warn!(
+                event = "bot_dropped",
+                "on-message: not answered, as the agent is reloaded or ends: {messages}"
+            );
+        }
+    }
+
     /// Returns the time at which an answer goes on.
     pub const fn poll_timeout(&self) -> Option<Instant> {
         self.again

@@ -217,6 +217,7 @@ impl Thread {
         let unsent = self.hand_over_typed();
         let unsent = self.hand_over_lines(now).or(unsent);
         self.leave_own(now);
+        self.bot.iter().for_each(FrontBot::note_unanswered);
         self.execute_commands();
         self.queue_history();
         if self.service.processes().flush_all().is_err()

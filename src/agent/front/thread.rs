@@ -429,6 +429,7 @@ impl Thread {
     /// Lets the network thread send the last datagrams.
     fn close(mut self) {
         self.queue_history();
+        self.bot.iter().for_each(FrontBot::note_unanswered);
         let Net { handle, events, .. } = self.net;
         let _ = handle.send(Command::Shutdown);
         let until = std::time::Instant::now() + limits::LAST_DATAGRAMS;
