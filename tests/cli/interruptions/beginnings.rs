@@ -21,7 +21,8 @@ fn catches(udpctl: &Child) {
         let status = fs::read_to_string(&status).unwrap();
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
         let caught = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();
-        caught & (1 << (Signal::INT.as_raw() - 1)) != 0
+        // SIGTERM is caught next. Before, the handler of SIGINT may be there and do nothing yet.
+        caught & (1 << (Signal::TERM.as_raw() - 1)) != 0
     });
 }
 
