@@ -86,11 +86,12 @@ impl Drop for Hosts {
 /// Replaces what differs between machines and runs.
 fn shown(stdout: &[u8], hosts: &Hosts) -> String {
     let uname = rustix::system::uname();
+    // First the path, whose random name may have that of the node in it.
     let text = String::from_utf8_lossy(stdout)
+        .replace(&hosts.far.home(), "FAR")
         .replace(uname.nodename().to_str().unwrap(), "NODE")
         .replace(uname.machine().to_str().unwrap(), "MACHINE")
-        .replace(env!("CARGO_PKG_VERSION"), "VERSION")
-        .replace(&hosts.far.home(), "FAR");
+        .replace(env!("CARGO_PKG_VERSION"), "VERSION");
     let mut words = Vec::new();
     for word in masked(&text).split(' ') {
         let port = word.strip_prefix("127.0.0.1:");
