@@ -1,6 +1,7 @@
 //! A chat whose lines come from a pipe: input that is not sent is named, however the chat ends.
 
 use std::io::Write as _;
+use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -189,4 +190,33 @@ fn a_message_that_is_empty_or_blank_is_refused_before_anything_is_sent() {
     user.udpctl(["send", &target, "--", "text"]).run();
     let said = agent.child.stdout_line(|line| line.starts_with("owner: "));
     assert_eq!(said, "owner: text");
+}
+
+#[test]
+fn a_message_that_cannot_be_written_is_said_and_fails_a_chat_and_a_closed_pipe_ends_it() {
+    let user = User::new();
+    let mut agent = user.agent();
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let (_, closed) = std::io::pipe().unwrap();
+    let words = "* standard output: No space left on device (os error 28)\n";
+    for (output, code, said) in [
+        (Stdio::from(full), 255, words),
+        (Stdio::from(closed), 0, ""),
+    ] {
+        let mut command = user.command("udpctl");
+        command.args(["chat", &agent.target(), "--name", "ann"]);
+        command.stdin(Stdio::piped()).stdout(output);
+        let mut ann = command.stderr(Stdio::piped()).spawn().unwrap();
+        let stdin = ann.stdin.take();
+        agent.child.stdout_line(|line| line == "* ann(owner) came");
+        agent.child.type_in("hello\n");
+        let ended = ann.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), said);
+        assert_eq!(ended.status.code(), Some(code));
+        agent.child.stdout_line(|line| line == "* ann(owner) left");
+        drop(stdin);
+    }
 }

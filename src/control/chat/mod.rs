@@ -361,6 +361,7 @@ impl ChatLoop<'_> {
     /// Names the messages that were not delivered. Returns the exit status.
     fn report(mut self, end: &End) -> u8 {
         let unread = self.screen.unread();
+        self.failed |= self.screen.has_failed();
         // Ends the prompt first: lines printed above it may be lost with it.
         drop(self.screen);
         let mut stderr = io::stderr().lock();

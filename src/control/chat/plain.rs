@@ -111,6 +111,9 @@ pub fn chat_plain(client: &Client, paths: Vec<Path>, options: &PlainOptions<'_>)
         }
     }
     chat.screen.finish(options.signals, deadline);
+    if chat.screen.has_failed() {
+        chat.status = FAILED;
+    }
     Ok(chat.status)
 }
 

@@ -4,6 +4,8 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvError, Sender, TrySendError, at, bounded, never, select};
@@ -37,6 +39,8 @@ pub(super) struct Screen {
     /// Lines that the channel has no capacity for.
     waiting: VecDeque<Shown>,
     output_gone: bool,
+    /// True once a message could not be written.
+    failed: Arc<AtomicBool>,
     /// Receives when the thread has taken a line; disconnected when it has ended.
     pub(super) shown: Receiver<()>,
     /// Channel of input. Pass on what it receives to [`taken`](Self::taken).
@@ -64,9 +68,20 @@ impl Screen {
             let activity = io::stdin().is_terminal().then(Activity::default);
             let of_person = activity.clone();
             spawn("input", move || read_lines(of_person.as_ref(), &sender))?;
-            let (lines, shown) = spawn_output(write_line)?;
+            let failed = Arc::new(AtomicBool::new(false));
+            let has_failed = Arc::clone(&failed);
+            let (lines, shown) = spawn_output(move |line| {
+                write_line(line).inspect_err(|error| {
+                    // A closed pipe ends a filter without a word.
+                    if error.kind() != io::ErrorKind::BrokenPipe {
+                        has_failed.store(true, Ordering::Relaxed);
+                        let _ = writeln!(io::stderr(), "* standard output: {error}");
+                    }
+                })
+            })?;
             return Ok(Self {
                 activity,
+                failed,
                 ..Self::new(None, lines, shown, typed)
             });
         }
@@ -104,6 +119,7 @@ impl Screen {
             lines: Some(lines),
             waiting: VecDeque::new(),
             output_gone: false,
+            failed: Arc::default(),
             shown,
             typed,
             next_check: None,
@@ -143,6 +159,11 @@ impl Screen {
     /// Returns words for input of a pipe that was not taken, unless there is none.
     pub(super) fn unread(&mut self) -> Option<String> {
         self.position.unread(&self.typed)
+    }
+
+    /// Returns true if a message could not be written, as to a full disk. A closed pipe is no failure.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// Marks a line of the user as delivered. Only at a prompt.
