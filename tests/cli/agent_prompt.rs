@@ -420,6 +420,6 @@ fn ctrl_c_without_a_prompt_lets_the_sessions_be_closed() {
         terminal.screen().contains("ann(owner)")
     });
     terminal.keys(&["C-c"]);
-    ann.stderr_line(|line| line.ends_with(": the agent has ended the chat: the agent ends"));
+    ann.stderr_line(|line| line.ends_with(": the agent is shutting down"));
     terminal.prompt();
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rustix::event::Timespec;
+
 /// Messages of the supervisor in one turn: at 64 KiB of output each a few milliseconds of work.
 pub const MESSAGES_PER_TURN: usize = 64;
 
@@ -49,3 +51,9 @@ pub const INTERRUPT_LATE: Duration = Duration::from_millis(500);
 
 /// Time for the supervisor to send what a front needs at its start.
 pub const SETUP: Duration = Duration::from_secs(10);
+
+/// Time for the rest of a line, before another front reads on. Programs write whole lines.
+pub const REST_OF_LINE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};

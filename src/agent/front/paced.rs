@@ -19,20 +19,12 @@ pub(super) enum Rate {
 impl Thread {
     /// Returns true if the input may be carried out now. Otherwise the loop wakes up when it may.
     pub(super) fn may_say(&mut self, now: Instant, typed: &Typed, rate: Rate) -> bool {
-        let bytes = match typed {
-            Typed::Line(text) | Typed::Command(Command::Me(text) | Command::Msg { text, .. }) => {
-                text.len()
-            }
-            Typed::Command(Command::Who | Command::Exec(_) | Command::Cancel | Command::Help)
-            | Typed::Unknown(_)
-            | Typed::Leave
-            | Typed::End
-            | Typed::Interrupted
-            | Typed::Discarded
-            | Typed::Refused
-            | Typed::Failed(_) => return true,
+        let (Typed::Line(text) | Typed::Command(Command::Me(text) | Command::Msg { text, .. })) =
+            typed
+        else {
+            return true;
         };
-        self.says_again = self.service.chat().0.pace_user(now, bytes).err();
+        self.says_again = self.service.chat().0.pace_user(now, text.len()).err();
         rate == Rate::Waived || self.says_again.is_none()
     }
 }

@@ -16,6 +16,7 @@ use nix::unistd::{getpgrp, tcgetpgrp};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::{FileType, fstat};
 
+use super::limits::REST_OF_LINE;
 use super::typed_line::{Typed, next_line, of_person};
 use crate::agent::chat::Line;
 use crate::agent::limits;
@@ -274,9 +275,6 @@ pub fn read_input(wake: impl Fn() + Send + 'static) -> io::Result<Option<Input>>
                 let next = match next_line(&mut reader) {
                     Ok(Some(Typed::Line(line))) if kind == InputKind::Terminal => {
                         let Some(next) = of_person(line) else {
-                            tracing::warn!(
-                                "what was typed is not sent: a line that begins with / is a command, and there is no prompt"
-                            );
                             continue;
                         };
                         next
@@ -291,7 +289,8 @@ pub fn read_input(wake: impl Fn() + Send + 'static) -> io::Result<Option<Input>>
                     Ok(None) | Err(_) => return,
                 };
                 let last = next == Typed::Quit;
-                if last && let Some(words) = typist.as_ref().and_then(|_| behind::read()) {
+                let is_typed = last && typist.is_some() && !reader.get_ref().is_ending();
+                if is_typed && let Some(words) = behind::read() {
                     tracing::warn!("{words}");
                 }
                 let is_taken = typed.send(next).is_ok();
@@ -333,15 +332,15 @@ struct Stdin {
     in_line: bool,
 }
 
-/// Time for the rest of a line, before another front reads on. Programs write whole lines.
-const REST_OF_LINE: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 100_000_000,
-};
-
 impl Stdin {
     fn is_left(&self) -> bool {
         self.leaving.load(Ordering::Acquire)
+    }
+
+    /// Returns true if the agent ends, or this front.
+    fn is_ending(&self) -> bool {
+        let mut ending = [PollFd::new(&*self.ending, PollFlags::IN)];
+        poll(&mut ending, Some(&Timespec::default())).is_ok_and(|count| count > 0)
     }
 
     /// Waits for the rest of a line. Returns false if there is none.

@@ -17,13 +17,19 @@ pub enum Typed {
     Refused,
 }
 
-/// Returns the input of a line that a person has typed; `None` for a command of the prompt, which nobody else is to read.
+/// Returns the input of a line that a person has typed; `None` for a command of the prompt, which nobody else is to read: the log says
+/// so.
 pub fn of_person(line: String) -> Option<Typed> {
     Some(match line.strip_prefix('/') {
         None => Typed::Line(line),
         Some("quit") => Typed::Quit,
         Some(escaped) if escaped.starts_with('/') => Typed::Line(escaped.to_owned()),
-        Some(_) => return None,
+        Some(_) => {
+            tracing::warn!(
+                "what was typed is not sent: a line that begins with / is a command, and there is no prompt"
+            );
+            return None;
+        }
     })
 }
 

@@ -72,7 +72,7 @@ impl fmt::Display for End {
             Self::Lost => f.write_str("no answer any more"),
             Self::Denied => f.write_str("denied: this key may not chat there"),
             Self::Refused(reason) => write!(f, "the agent refuses: {}", quoted(reason)),
-            Self::PutOut => f.write_str("the agent has ended the chat: the agent ends"),
+            Self::PutOut => f.write_str("the agent is shutting down"),
             Self::ByPeer(reason) if reason.is_empty() => {
                 f.write_str("the agent has ended the session")
             }

@@ -83,9 +83,7 @@ fn a_line_typed_immediately_before_the_end_of_the_agent_reaches_every_member() {
         here.terminal.tmux(&["paste-buffer"]);
         for member in &mut members {
             member.stdout_line(|line| line == format!("hall: {last}"));
-            member.stderr_line(|line| {
-                line.ends_with(": the agent has ended the chat: the agent ends")
-            });
+            member.stderr_line(|line| line.ends_with(": the agent is shutting down"));
         }
         here.terminal.prompt();
     }
