@@ -83,8 +83,13 @@ pub fn end_children(time: Duration) -> bool {
             return false;
         };
         let mut events = [PollFd::new(&handle, PollFlags::IN)];
-        if left.is_zero() || poll(&mut events, Some(&timeout)).is_err() {
+        if left.is_zero() {
             return false;
+        }
+        // A signal, as of the end of another child, is no end of the time.
+        match poll(&mut events, Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(_) => return false,
         }
     }
 }

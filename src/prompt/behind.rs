@@ -3,6 +3,7 @@
 //! Not the reading of a prompt. Invariant: they are counted, and nobody sends or runs them.
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
 use rustix::stdio::stdin;
 
 use super::limits::{BEHIND, PASTE_PAUSE};
@@ -22,10 +23,10 @@ pub fn read() -> Option<String> {
     let mut buffer = [0; 4096];
     while keys.len() < BEHIND && !saved_mode::is_in_background() {
         let mut ready = [PollFd::from_borrowed_fd(stdin(), PollFlags::IN)];
-        if !poll(&mut ready, pause.as_ref()).is_ok_and(|count| count > 0) {
+        if !retry_on_intr(|| poll(&mut ready, pause.as_ref())).is_ok_and(|count| count > 0) {
             break;
         }
-        match rustix::io::read(stdin(), &mut buffer) {
+        match retry_on_intr(|| rustix::io::read(stdin(), &mut buffer)) {
             Ok(0) | Err(_) => break,
             Ok(length) => keys.extend_from_slice(&buffer[..length]),
         }

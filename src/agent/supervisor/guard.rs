@@ -16,6 +16,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -133,8 +134,13 @@ impl Guard {
                 return false;
             };
             let mut fds = [PollFd::new(frames.socket(), PollFlags::OUT)];
-            if left.is_zero() || poll(&mut fds, Some(&timeout)).is_err() {
+            if left.is_zero() {
                 return false;
+            }
+            // A signal, as of the end of a child, is no end of the time.
+            match poll(&mut fds, Some(&timeout)) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(_) => return false,
             }
         }
     }
@@ -231,7 +237,7 @@ fn follow() -> io::Result<Left> {
             Ok(None) => {
                 let socket = frames.socket().as_fd();
                 match poll(&mut [PollFd::new(&socket, PollFlags::IN)], None) {
-                    Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                    Ok(_) | Err(Errno::INTR) => {}
                     Err(error) => return Err(error.into()),
                 }
             }

@@ -11,8 +11,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, recv, send, shutdown,
     socketpair,
@@ -95,8 +97,7 @@ impl TypedLines {
         self.take_failure();
         let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
         if let Some(writer) = &self.writer
-            && send(writer, line.as_bytes(), flags)
-                .is_err_and(|error| error == rustix::io::Errno::PIPE)
+            && send(writer, line.as_bytes(), flags).is_err_and(|error| error == Errno::PIPE)
         {
             // It has ended. The next line starts another one.
             self.writer = None;
@@ -109,9 +110,16 @@ impl TypedLines {
             return;
         };
         let _ = shutdown(writer, Shutdown::Write);
-        let timeout = limits::CHAT_FILE_ENDS.try_into().ok();
-        // Its end closes the socket; a failure may come before.
-        let _ = poll(&mut [PollFd::new(writer, PollFlags::IN)], timeout.as_ref());
+        let until = Instant::now() + limits::CHAT_FILE_ENDS;
+        // Its end closes the socket; a failure may come before. A signal is neither.
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let timeout = left.try_into().ok();
+            let ended = poll(&mut [PollFd::new(writer, PollFlags::IN)], timeout.as_ref());
+            if ended != Err(Errno::INTR) || left.is_zero() {
+                break;
+            }
+        }
         self.take_failure();
         self.writer = None;
     }
